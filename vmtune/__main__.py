@@ -1,0 +1,5 @@
+"""`python -m vmtune`, and the entry of the zipapp."""
+
+from vmtune.cli import main
+
+main()
