@@ -1,0 +1,1 @@
+"""What vmtune judges: one module a subject, one function a check."""

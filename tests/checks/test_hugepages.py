@@ -1,0 +1,53 @@
+"""Huge pages: pools, nodes, transparent ones."""
+
+from __future__ import annotations
+
+from tests.checks.case import Case
+from vmtune.check import Workload
+
+POOL, NODE, THP = "hugepages-pool-short", "hugepages-node-short", "thp-unsuited"
+GIB = "hugepages/hugepages-1048576kB"
+ALL = f"sys/kernel/mm/{GIB}"
+NODE1 = f"sys/devices/system/node/node1/{GIB}"
+NODE0 = f"sys/devices/system/node/node0/{GIB}"
+TRANSPARENT = "sys/kernel/mm/transparent_hugepage"
+SMALL_VM = """
+etc/libvirt/qemu/web.xml:
+  <domain type='kvm'><name>web</name><memory unit='GiB'>1</memory><vcpu cpuset='2,6'>1</vcpu></domain>
+"""
+
+
+def pages(total: int, free: int) -> str:
+    """That many pages, all on node 1."""
+    return "\n".join(
+        [
+            f"{ALL}/nr_hugepages: {total}",
+            f"{ALL}/free_hugepages: {free}",
+            f"{NODE1}/nr_hugepages: {total}",
+            f"{NODE1}/free_hugepages: {free}",
+        ]
+    )
+
+
+CASES = [
+    Case(POOL, "pass", "kvm-host"),
+    Case(POOL, "medium host", "kvm-host", pages(18, 18), reason="18 of 20"),
+    Case(POOL, "info", "kvm-host", pages(24, 24), reason="20 asked for"),
+    Case(POOL, "medium host", "kvm-guest", "etc/sysctl.d/9.conf: vm.nr_hugepages = 5", reason="0 of 5"),
+    Case(POOL, "unknown", "kvm-host", f"{NODE1}/nr_hugepages ! permission denied"),
+    Case(POOL, "unknown", "kvm-guest", "etc/sysctl.d/9.conf: vm.nr_hugepages = many"),
+    Case(POOL, "skip", "kvm-guest"),
+    Case(NODE, "pass", "kvm-host"),
+    Case(NODE, "critical node1", "kvm-host", f"{NODE1}/free_hugepages: 15", reason="db01 will not start"),
+    Case(NODE, "unknown", "kvm-host", f"{NODE1}/free_hugepages ! permission denied"),
+    Case(NODE, "skip", "kvm-host", workload=Workload.GENERAL),
+    Case(NODE, "skip", "kvm-guest", workload=Workload.DB),
+    Case(THP, "pass", "kvm-host"),
+    Case(THP, "low host", "kvm-host", f"{TRANSPARENT}/enabled: [always] madvise never", reason="hugetlb"),
+    Case(THP, "low host", "kvm-host", f"{TRANSPARENT}/defrag: [always] defer madvise never", reason="compaction"),
+    Case(THP, "pass", "kvm-host", f"{TRANSPARENT}/enabled: always madvise [never]"),
+    Case(THP, "low host", "kvm-host", f"{SMALL_VM}{TRANSPARENT}/enabled: always madvise [never]", reason="1 VMs sit on ordinary"),
+    Case(THP, "pass", "kvm-host", f"{SMALL_VM}{TRANSPARENT}/enabled: [always] madvise never"),
+    Case(THP, "unknown", "kvm-host", f"{TRANSPARENT}/enabled: always madvise never"),
+    Case(THP, "unknown", "kvm-host", f"{TRANSPARENT} ! permission denied"),
+]
