@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmtune.check import Finding, Info, Outcome, Severity, Skip, Workload, check
+from vmtune.check import Finding, Info, Outcome, Severity, Skip, Unknown, Workload, check
 from vmtune.host import Host
 from vmtune.host.block import Disk
 from vmtune.root.folder import Choice
@@ -31,8 +31,8 @@ def io_scheduler_unsuited(disk: Disk, host: Host, workload: Workload) -> Outcome
     Fix now: write the scheduler's name to queue/scheduler of the disk.
     Fix for good: a udev rule that matches the driver, never the letter of the disk.
     Traps: a single-queue device gets mq-deadline from the kernel without anybody's wish. A virtio disk calls itself
-        rotational whatever lies below. The scheduler of a native NVMe multipath head is that of its hidden paths; that of
-        a leg of dm-multipath is bypassed.
+        rotational whatever lies below. The scheduler of a native NVMe multipath head is that of its hidden paths;
+        that of a leg of dm-multipath is bypassed.
     Source: block/elevator.c, block/blk-mq.c; Documentation/block/switching-sched.rst.
     """
     if _is_multipath_leg(disk, host):
@@ -44,7 +44,10 @@ def io_scheduler_unsuited(disk: Disk, host: Host, workload: Workload) -> Outcome
         wanted = _wanted(disk, scheduler, spins)
         if wanted is None:
             if scheduler.active in DEADLINE and not spins and workload in (Workload.DB, Workload.LATENCY):
-                yield Info(f"{name} has one queue and the scheduler {scheduler.active}: fair to reads, as good as none", (path,))
+                yield Info(
+                    f"{name} has one queue and the scheduler {scheduler.active}: fair to reads, as good as none",
+                    (path,),
+                )
             continue
         yield Finding(
             f"{name} ({disk.driver}) uses the scheduler {scheduler.active}",
@@ -76,8 +79,13 @@ def _is_multipath_leg(disk: Disk, host: Host) -> bool:
 
 
 def _spins(disk: Disk, host: Host) -> bool:
-    """Whether the kernel calls it rotational and nothing speaks against: no hypervisor, no transport of flash or arrays."""
-    return bool(disk.rotational) and disk.transport not in NEVER_SPINNING and not host.platform.is_guest
+    """Whether the kernel calls it rotational and nothing speaks against: no hypervisor, no transport of flash or
+    arrays."""
+    if disk.transport in NEVER_SPINNING or host.platform.is_guest:
+        return False
+    if disk.rotational is None:
+        raise Unknown(f"{disk.path}/queue/rotational: absent")
+    return disk.rotational
 
 
 def _wanted(disk: Disk, scheduler: Choice, spins: bool) -> str | None:

@@ -23,7 +23,8 @@ SMALL_CORES = ("atom", "lowpower")
 def smt_siblings_offline(host: Host, workload: Workload) -> Outcome:
     """Some cores run with a sibling offline.
 
-    Why: a VM that is pinned in pairs of siblings finds half a core; an accidental hot-unplug takes capacity away silently.
+    Why: a VM that is pinned in pairs of siblings finds half a core; an accidental hot-unplug takes capacity away
+        silently.
     Fix now: echo 1 > /sys/devices/system/cpu/cpuN/online, or echo on > /sys/devices/system/cpu/smt/control.
     Fix for good: remove nosmt, maxcpus= and nr_cpus= from the kernel command line.
     Traps: forceoff cannot be undone before a reboot. A CPU that comes back has default power settings, and cpuset
@@ -74,8 +75,8 @@ def _with_siblings(cpus: Cpus) -> CpuSet:
 def vcpu_pin_conflict(domain: Domain, host: Host) -> Outcome:
     """Pinned CPUs are offline, or two vCPUs share one.
 
-    Why: a VM that is pinned to an offline CPU does not start; two dedicated vCPUs on one CPU take turns, and spinlocks in
-        the guest spin for nothing.
+    Why: a VM that is pinned to an offline CPU does not start; two dedicated vCPUs on one CPU take turns, and
+        spinlocks in the guest spin for nothing.
     Fix now: virsh vcpupin DOMAIN VCPU CPU --live, for the vCPUs that are named.
     Fix for good: the same with --config; the pins of all domains have to be planned together.
     Traps: a CPU that is taken offline later breaks the next start only.

@@ -11,7 +11,19 @@ from vmtune.value import peek
 
 DIRECT = ("none", "directsync")
 """Cache modes that go around the host's page cache."""
-NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse.glusterfs", "gfs2", "ocfs2", "gpfs", "lustre")
+NETWORK_FILESYSTEMS = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "ceph",
+    "glusterfs",
+    "fuse.glusterfs",
+    "gfs2",
+    "ocfs2",
+    "gpfs",
+    "lustre",
+)
 
 
 @check("disk-cache-unsafe", Severity.CRITICAL, over=Domain, see="https://libvirt.org/formatdomain.html")
@@ -58,7 +70,9 @@ def _cache(domain: Domain, disk: Disk, workload: Workload, moves: bool) -> Outco
     elif moves and cache not in DIRECT:
         yield finding(f"disk {disk.target} on shared storage cannot be migrated safely: {said}", Severity.HIGH)
     elif io is None and disk.type == "block" and disk.driver.format in ("raw", None):
-        yield Info(f"disk {disk.target} uses threads for its I/O; native or io_uring suit a raw device better", evidence)
+        yield Info(
+            f"disk {disk.target} uses threads for its I/O; native or io_uring suit a raw device better", evidence
+        )
 
 
 def _moves_over_cache(disk: Disk, host: Host, site: Site) -> bool:

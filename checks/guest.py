@@ -54,7 +54,8 @@ def steal_time_high(
 
     Why: a vCPU that is ready but waits for a CPU of the host stands still, with whatever locks it holds.
     Fix now: nothing inside the guest helps.
-    Fix for good: on the host, fewer vCPUs per CPU, pins, no CPU quota, or another host; at a provider, a dedicated size.
+    Fix for good: on the host, fewer vCPUs per CPU, pins, no CPU quota, or another host; at a provider, a dedicated
+        size.
     Traps: 0 is no proof: VMware shows steal only where its steal clock is offered, arm64 needs pvtime, Hyper-V and Xen
         often show none. Burstable cloud sizes show spent credits as steal.
     Source: Documentation/filesystems/proc.rst §1.7; Documentation/virt/kvm/arm/pvtime.rst.

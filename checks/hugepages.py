@@ -26,11 +26,12 @@ def hugepages_pool_short(host: Host) -> Outcome:
 
     Why: asking for huge pages succeeds even when the kernel finds fewer; what is short shows only when a VM or a
         database does not start, or silently runs on small pages.
-    Fix now: write the number per node, read it back; if it is short, echo 1 > /proc/sys/vm/compact_memory and try again.
+    Fix now: write the number per node, read it back; if it is short, echo 1 > /proc/sys/vm/compact_memory and try
+        again.
     Fix for good: hugepagesz= and hugepages= on the kernel command line (the size before the count), or a unit that runs
         before libvirt and the databases.
-    Traps: vm.nr_hugepages speaks of the default size alone. Pages in use turn into surplus when the pool is shrunk. Pages
-        of 1 GiB are rarely found at run time.
+    Traps: vm.nr_hugepages speaks of the default size alone. Pages in use turn into surplus when the pool is shrunk.
+        Pages of 1 GiB are rarely found at run time.
     Source: Documentation/admin-guide/mm/hugetlbpage.rst; mm/hugetlb.c (__nr_hugepages_store_common).
     """
     wished, gap, unclear = _sorted_out(host)
@@ -46,7 +47,9 @@ def hugepages_pool_short(host: Host) -> Outcome:
         if have > wanted:
             yield Info(f"{have} pages of {_size(size)}{where}, {wanted} asked for", evidence)
         elif have < wanted:
-            needed = total(demand for demand in _demands(host) if demand.size_bytes == size and node in (None, demand.node))
+            needed = total(
+                demand for demand in _demands(host) if demand.size_bytes == size and node in (None, demand.node)
+            )
             yield Finding(
                 f"{have} of {wanted} pages of {_size(size)}{where}; VMs here need {needed}",
                 evidence,
@@ -78,7 +81,7 @@ def _sorted_out(host: Host) -> tuple[list[Wish], str | None, list[str]]:
             else:
                 unclear.append(f"{wish.source}: {wish.text}: how many pages are asked for is not known")
         except Unreadable as kept:
-            if kept.reason == NOT_CAPTURED and kept.path.startswith(("/etc/", "/run/", "/usr/")):
+            if kept.reason == NOT_CAPTURED and kept.path.startswith(("/etc/", "/run/", "/usr/", "/lib/")):
                 gap = str(kept)
             else:
                 unclear.append(str(kept))
@@ -86,7 +89,8 @@ def _sorted_out(host: Host) -> tuple[list[Wish], str | None, list[str]]:
 
 
 def _asked(host: Host, wished: list[Wish]) -> dict[tuple[int, int | None], Wish]:
-    """The wish that holds for each size and node (None: all nodes together); a later one takes an earlier one's place."""
+    """The wish that holds for each size and node (None: all nodes together); a later one takes an earlier one's
+    place."""
     asked: dict[tuple[int, int | None], Wish] = {}
     for wish in wished:
         size = wish.size_bytes or _default_size(host)
@@ -136,7 +140,8 @@ def hugepages_node_short(node: Node, host: Host) -> Outcome:
         other one has pages to spare.
     Fix now: write the number into the node's own nr_hugepages, read it back.
     Fix for good: hugepages=0:N,1:M on the kernel command line (Linux 5.16 and later), or a unit before libvirt.
-    Traps: pages are promised machine-wide only, so the free ones of a node may be promised elsewhere. Surplus pages vanish.
+    Traps: pages are promised machine-wide only, so the free ones of a node may be promised elsewhere. Surplus pages
+        vanish.
     Source: Documentation/admin-guide/mm/hugetlbpage.rst (node specific attributes); libvirt's formatdomain (numatune).
     """
     demands = [demand for demand in _demands(host) if demand.node is not None]
@@ -218,8 +223,8 @@ def thp_unsuited(host: Host, workload: Workload) -> Outcome:
     """Transparent huge pages do not suit the VMs of this host.
 
     Why: where VMs sit on hugetlb pages, khugepaged scans and compacts memory for nothing; where they sit on ordinary
-        memory, `never` loses the large mappings that halve the cost of a page walk. defrag=always lets a page fault wait
-        for compaction.
+        memory, `never` loses the large mappings that halve the cost of a page walk. defrag=always lets a page fault
+        wait for compaction.
     Fix now: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; the same for defrag with defer+madvise.
     Fix for good: transparent_hugepage=madvise on the kernel command line, or a tmpfiles.d line.
     Traps: only future faults change; pages that are huge already stay so. Switching it on raises vm.min_free_kbytes.
@@ -244,7 +249,9 @@ def thp_unsuited(host: Host, workload: Workload) -> Outcome:
     if thp.defrag is None:
         raise Unknown(f"{THP}/defrag: absent")
     if thp.defrag.active == "always" and workload in (Workload.DB, Workload.LATENCY):
-        yield _thp_finding("a page fault may wait for compaction: defrag is always", "defrag", "always", "defer+madvise")
+        yield _thp_finding(
+            "a page fault may wait for compaction: defrag is always", "defrag", "always", "defer+madvise"
+        )
 
 
 def _thp_finding(message: str, name: str, actual: str, wanted: str) -> Finding:

@@ -14,7 +14,15 @@ UNITS = "/sys/class/iommu"
 GROUPS = "/sys/kernel/iommu_groups"
 TABLES = "/sys/firmware/acpi/tables"
 TABLE_OF = {"GenuineIntel": "DMAR", "AuthenticAMD": "IVRS", "HygonGenuine": "IVRS"}
-VFIO_DRIVERS = ("vfio-pci", "pci-stub", "mlx5_vfio_pci", "hisi_acc_vfio_pci", "pds_vfio_pci", "qat_vfio_pci", "nvgrace_gpu_vfio_pci")
+VFIO_DRIVERS = (
+    "vfio-pci",
+    "pci-stub",
+    "mlx5_vfio_pci",
+    "hisi_acc_vfio_pci",
+    "pds_vfio_pci",
+    "qat_vfio_pci",
+    "nvgrace_gpu_vfio_pci",
+)
 """Drivers that hold a function for a VM: VFIO, its variants (drivers/vfio/pci) and the stub."""
 
 
@@ -30,8 +38,8 @@ def iommu_off(host: Host, site: Site) -> Outcome:
 
     Why: VFIO refuses each device that is in no IOMMU group, and libvirt then says that the host does not support VFIO,
         far from the cause.
-    Fix for good: intel_iommu=on on the kernel command line of an Intel host; on AMD take amd_iommu=off away; switch VT-d
-        or AMD-Vi on in the firmware; reboot.
+    Fix for good: intel_iommu=on on the kernel command line of an Intel host; on AMD take amd_iommu=off away; switch
+        VT-d or AMD-Vi on in the firmware; reboot.
     Traps: the command line proves nothing: AMD needs no parameter, and Intel kernels may be built with the IOMMU on.
         Keep the boot entry from before: translation brings broken firmware to light.
     Source: Documentation/ABI/testing/sysfs-kernel-iommu_groups, sysfs-class-iommu; drivers/iommu/intel/iommu.c.
@@ -52,12 +60,20 @@ def iommu_off(host: Host, site: Site) -> Outcome:
     intel = host.cpu.vendor == "GenuineIntel"
     yield Finding(
         f"no IOMMU groups, but {wanted}: "
-        + ("the firmware has an IOMMU, the kernel has it off" if in_firmware else "VT-d or AMD-Vi is off in the firmware"),
+        + (
+            "the firmware has an IOMMU, the kernel has it off"
+            if in_firmware
+            else "VT-d or AMD-Vi is off in the firmware"
+        ),
         evidence,
         expected="IOMMU groups",
         actual="none",
         for_good=(
-            ("grubby --update-kernel=ALL --args=intel_iommu=on" if intel else "grubby --update-kernel=ALL --remove-args='amd_iommu iommu'",)
+            (
+                "grubby --update-kernel=ALL --args=intel_iommu=on"
+                if intel
+                else "grubby --update-kernel=ALL --remove-args='amd_iommu iommu'",
+            )
             if in_firmware
             else ("switch VT-d, AMD-Vi or the IOMMU on in the firmware set-up",)
         ),
@@ -78,7 +94,9 @@ def _passthrough_wanted(host: Host, site: Site) -> str | None:
     return None
 
 
-@check("iommu-group-shared", Severity.CRITICAL, over=Host, roles=HOST, see="https://docs.kernel.org/driver-api/vfio.html")
+@check(
+    "iommu-group-shared", Severity.CRITICAL, over=Host, roles=HOST, see="https://docs.kernel.org/driver-api/vfio.html"
+)
 def iommu_group_shared(host: Host) -> Outcome:
     """An assigned function's IOMMU group is shared or not viable.
 
@@ -123,11 +141,16 @@ def iommu_group_shared(host: Host) -> Outcome:
 def _viable(number: int, members: list[Function], assigned: dict[str, list[str]], first: str) -> Outcome:
     owners = sorted({owner for member in members for owner in assigned.get(member.address, ())})
     target = f"domain/{owners[0]}"
-    held = [m for m in members if m.address not in assigned and not m.is_bridge and m.driver not in (None, *VFIO_DRIVERS)]
+    held = [
+        m for m in members if m.address not in assigned and not m.is_bridge and m.driver not in (None, *VFIO_DRIVERS)
+    ]
     for member in held:
         yield Finding(
             f"{first} shares IOMMU group {number} with {member.address}, which the host's driver {member.driver} holds",
-            ((f"{GROUPS}/{number}/devices", " ".join(m.address for m in members)), (f"{member.path}/driver", member.driver or "")),
+            (
+                (f"{GROUPS}/{number}/devices", " ".join(m.address for m in members)),
+                (f"{member.path}/driver", member.driver or ""),
+            ),
             expected="no other member with a host driver",
             actual=f"{member.address}: {member.driver}",
             now=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmtune.check import HOST, Finding, Outcome, Severity, Unknown, check
 from vmtune.host import Host
+from vmtune.value import peek
 
 DEVICE = "/dev/kvm"
 MODULE_OF_FLAG = {"vmx": "kvm_intel", "svm": "kvm_amd"}
@@ -24,8 +25,8 @@ def hw_virt_unavailable(host: Host) -> Outcome:
     Why: without /dev/kvm no VM starts, or it is emulated instruction by instruction, many times slower.
     Fix now: modprobe kvm_intel or kvm_amd; chgrp kvm /dev/kvm; chmod g+rw /dev/kvm.
     Fix for good: switch VT-x or AMD-V on in the firmware; let udev own the device's group and mode.
-    Traps: the flags vmx and svm prove nothing either way: /dev/kvm can exist without both, and a firmware lock leaves the
-        flag while the module refuses to load. A container may hide the device.
+    Traps: the flags vmx and svm prove nothing either way: /dev/kvm can exist without both, and a firmware lock leaves
+        the flag while the module refuses to load. A container may hide the device.
     Source: virt/kvm/kvm_main.c; Documentation/virt/kvm/api.rst.
     """
     device = host.kvm.device
@@ -48,10 +49,10 @@ def hw_virt_unavailable(host: Host) -> Outcome:
             disruption="none" if flag else "firmware",
         )
         return
-    mode = host.kvm.mode
-    if mode is None:
-        raise Unknown(f"{DEVICE}: its mode is not known")
-    permissions = mode & 0o777
+    # Who may open it is no part of a tree that somebody else captured: there its being there is all that is judged.
+    permissions = host.kvm.mode if host.root.live else peek(lambda: host.kvm.mode)
+    if permissions is None:
+        return
     if permissions & ALL_MAY_OPEN != ALL_MAY_OPEN and permissions & GROUP_MAY_OPEN != GROUP_MAY_OPEN:
         yield Finding(
             f"{DEVICE} has mode {permissions:04o}: no group but root's own user may open it, QEMU cannot",
@@ -59,6 +60,6 @@ def hw_virt_unavailable(host: Host) -> Outcome:
             expected="0660 for the group kvm",
             actual=f"{permissions:04o}",
             now=(f"chgrp kvm {DEVICE} && chmod 0660 {DEVICE}",),
-            for_good=(f'echo \'KERNEL=="kvm", GROUP="kvm", MODE="0660"\' > /etc/udev/rules.d/65-kvm.rules',),
+            for_good=('echo \'KERNEL=="kvm", GROUP="kvm", MODE="0660"\' > /etc/udev/rules.d/65-kvm.rules',),
             key="mode",
         )

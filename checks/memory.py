@@ -22,12 +22,12 @@ def swappiness_high(
 ) -> Outcome:
     """vm.swappiness does not suit the role.
 
-    Why: the higher it is, the sooner the kernel swaps out memory of VMs and databases in favour of page cache; getting it
-        back costs a disk read where memory was expected.
+    Why: the higher it is, the sooner the kernel swaps out memory of VMs and databases in favour of page cache;
+        getting it back costs a disk read where memory was expected.
     Fix now: sysctl -w vm.swappiness=10; what is swapped out already comes back only when it is touched.
     Fix for good: a line in /etc/sysctl.d.
-    Traps: 0 means that nothing is swapped until memory is nearly gone, and then the OOM killer may be faster. With zram or
-        zswap a value above 100 is legitimate. Groups of cgroup v1 have a memory.swappiness of their own.
+    Traps: 0 means that nothing is swapped until memory is nearly gone, and then the OOM killer may be faster. With
+        zram or zswap a value above 100 is legitimate. Groups of cgroup v1 have a memory.swappiness of their own.
     Source: Documentation/admin-guide/sysctl/vm.rst; TuneD's virtual-host and database profiles.
     """
     swappiness = host.sysctl_number("vm.swappiness")

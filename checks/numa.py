@@ -29,8 +29,8 @@ def numa_layout_hidden(host: Host, workload: Workload, *, uneven_percent: float 
 
     Why: with interleaved or hidden nodes all memory is half remote, and nothing can be placed any more.
     Fix now: nothing at run time.
-    Fix for good: switch node interleaving off in the firmware, take numa=off or numa=fake off the command line, populate
-        the nodes' memory slots alike.
+    Fix for good: switch node interleaving off in the firmware, take numa=off or numa=fake off the command line,
+        populate the nodes' memory slots alike.
     Traps: node numbers have holes. Sub-NUMA clusters show several nodes a package. Processors before Nehalem, and many
         arm64 machines and partitions, have one node for two packages rightly.
     Source: Documentation/admin-guide/kernel-parameters.txt (numa=); Documentation/ABI/stable/sysfs-devices-node.
@@ -51,7 +51,7 @@ def numa_layout_hidden(host: Host, workload: Workload, *, uneven_percent: float 
         )
     elif len(numa.nodes) == 1 and (host.cpu.packages or 1) > 1 and _has_numa(host):
         yield Finding(
-            f"{host.cpu.packages} packages, but one NUMA node: node interleaving, or NUMA is switched off in the firmware",
+            f"{host.cpu.packages} packages, but one NUMA node: node interleaving, or NUMA is off in the firmware",
             (f"{NODES}/online", "/proc/cmdline"),
             severity=Severity.MEDIUM,
             expected="a node for each package at least",
@@ -100,7 +100,7 @@ def _memory(host: Host, workload: Workload, uneven_percent: float) -> Outcome:
         percent = 100.0 * (filled[large] - filled[small]) / filled[large]
         if percent > uneven_percent:
             yield Finding(
-                f"node {small} has {filled[small] >> 20} MiB, node {large} {filled[large] >> 20} MiB: {percent:.0f} % apart",
+                f"node {small} has {filled[small] >> 20} MiB, node {large} {filled[large] >> 20}: {percent:.0f} % off",
                 (f"{NODES}/node{small}/meminfo", f"{NODES}/node{large}/meminfo"),
                 severity=Severity.MEDIUM,
                 expected=f"at most {uneven_percent:g} % apart",
@@ -152,12 +152,12 @@ def _distances(host: Host) -> Outcome:
 def vcpus_span_nodes(domain: Domain, host: Host, workload: Workload, *, spread_on_purpose: bool = False) -> Outcome:
     """A VM spans NUMA nodes without a matching vNUMA layout.
 
-    Why: memory of a VM whose guest sees one node is strewn over several; a database cannot place memory that it cannot see
-        the nodes of.
-    Fix for good: pin a VM that fits a node to that node; give a wider one equal cells in <cpu><numa>, each with its vCPUs
-        and memory on one node; holds from the next cold start.
-    Traps: cells are part of the machine that the guest knows. The balloon works against them. A VM that is bound by memory
-        bandwidth may be spread on purpose: say so in the site file (spread_on_purpose).
+    Why: memory of a VM whose guest sees one node is strewn over several; a database cannot place memory that it
+        cannot see the nodes of.
+    Fix for good: pin a VM that fits a node to that node; give a wider one equal cells in <cpu><numa>, each with its
+        vCPUs and memory on one node; holds from the next cold start.
+    Traps: cells are part of the machine that the guest knows. The balloon works against them. A VM that is bound by
+        memory bandwidth may be spread on purpose: say so in the site file (spread_on_purpose).
     Source: libvirt's formatdomain (guest NUMA topology, numatune); SUSE's tuning guide for EPYC 9004.
     """
     yield from _page_multiples(domain, host)
@@ -174,13 +174,18 @@ def vcpus_span_nodes(domain: Domain, host: Host, workload: Workload, *, spread_o
         return
     where = f"nodes {spans}" if pinned else "every node: nothing pins it"
     evidence = (
-        (domain.source, f"{domain.vcpus} vCPUs, {domain.memory_bytes >> 20} MiB, {len(domain.cells)} cells, CPUs {pinned or 'any'}"),
+        (
+            domain.source,
+            f"{domain.vcpus} vCPUs, {domain.memory_bytes >> 20} MiB, {len(domain.cells)} cells, CPUs {pinned or 'any'}",
+        ),
         f"{NODES}/online",
     )
     if _fits(domain, host, nodes):
         severity = {Workload.DB: Severity.MEDIUM, Workload.LATENCY: Severity.HIGH}.get(workload)
         if severity is not None:
-            yield _span_finding(domain, f"{domain.name} fits one node but runs on {where}", evidence, severity, "one node")
+            yield _span_finding(
+                domain, f"{domain.name} fits one node but runs on {where}", evidence, severity, "one node"
+            )
         return
     severity = Severity.MEDIUM if workload is Workload.GENERAL else Severity.HIGH
     message = f"{domain.name} runs on {where} and its guest sees no nodes"
@@ -198,7 +203,7 @@ def _page_multiples(domain: Domain, host: Host) -> Outcome:
         if size and cell.memory_bytes % size:
             yield _span_finding(
                 domain,
-                f"cell {cell.id} of {domain.name} has {cell.memory_bytes >> 20} MiB, no whole number of {size >> 20} MiB pages",
+                f"cell {cell.id} of {domain.name} has {cell.memory_bytes >> 20} MiB, no multiple of {size >> 20} MiB",
                 ((domain.source, f"cell {cell.id}: {cell.memory_bytes >> 10} KiB"),),
                 Severity.HIGH,
                 f"a multiple of {size >> 20} MiB",
@@ -213,7 +218,9 @@ def _cells(domain: Domain, host: Host, workload: Workload) -> Outcome:
     shown = "; ".join(f"cell {cell.id}: vCPUs {cell.cpus}, {cell.memory_bytes >> 20} MiB" for cell in domain.cells)
     evidence = ((domain.source, shown),)
     if len({(len(cell.cpus), cell.memory_bytes) for cell in with_cpus}) > 1:
-        yield _span_finding(domain, f"the cells of {domain.name} are not equal: {shown}", evidence, severity, "equal cells", "equal")
+        yield _span_finding(
+            domain, f"the cells of {domain.name} are not equal: {shown}", evidence, severity, "equal cells", "equal"
+        )
     largest = max(len(node.cpus & host.cpu.online) for node in host.numa.nodes)
     roomy = max(node.memory_bytes for node in host.numa.nodes)
     for cell in with_cpus:
@@ -223,7 +230,9 @@ def _cells(domain: Domain, host: Host, workload: Workload) -> Outcome:
             yield _span_finding(domain, message, evidence, severity, "a cell that fits a node", f"cell{cell.id}/size")
         elif len(nodes) > 1:
             message = f"the vCPUs of cell {cell.id} of {domain.name} are pinned to nodes {nodes}"
-            yield _span_finding(domain, message, evidence, Severity.HIGH, "one node for each cell", f"cell{cell.id}/pins")
+            yield _span_finding(
+                domain, message, evidence, Severity.HIGH, "one node for each cell", f"cell{cell.id}/pins"
+            )
 
 
 def _fits(domain: Domain, host: Host, nodes: list[Node]) -> bool:

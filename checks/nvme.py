@@ -13,7 +13,8 @@ TRANSITIONAL = ("new", "connecting", "resetting")
 def nvme_controller_down(controller: NvmeController, sample: Sample, *, again_seconds: float = 5.0) -> Outcome:
     """An NVMe controller is not live.
 
-    Why: its namespaces answer nothing, or will soon be gone; a mirror or a second path may hide it until that fails too.
+    Why: its namespaces answer nothing, or will soon be gone; a mirror or a second path may hide it until that fails
+        too.
     Fix now: look at the kernel log for its name; nvme reset only when nothing on it is mounted.
     Fix for good: reseat or replace the drive, mend the fabric path.
     Traps: connecting and resetting are normal for a moment, so they are looked at twice. Discovery and administrative

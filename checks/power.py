@@ -29,9 +29,9 @@ def cpu_governor_slow(host: Host, workload: Workload) -> Outcome:
     Why: a transaction that meets a slow core pays for the ramp-up; vCPUs that look idle keep the clock low.
     Fix now: write `performance` to scaling_governor of every policy, or cpupower frequency-set -g performance.
     Fix for good: a TuneD profile, the boot parameter cpufreq.default_governor=performance, or a unit that runs at boot.
-    Traps: a switch of intel_pstate or amd_pstate between active and passive resets all policies. A CPU that goes offline
-        and comes back has the default governor again. Nova's cpu_power_management puts idle dedicated cores on powersave
-        by design.
+    Traps: a switch of intel_pstate or amd_pstate between active and passive resets all policies. A CPU that goes
+        offline and comes back has the default governor again. Nova's cpu_power_management puts idle dedicated cores
+        on powersave by design.
     Source: Documentation/admin-guide/pm/{cpufreq,intel_pstate,amd-pstate}.rst.
     """
     if host.platform.is_guest:

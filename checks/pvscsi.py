@@ -20,10 +20,10 @@ def legacy_scsi_controller(disk: Disk, host: Host, workload: Workload) -> Outcom
 
     Why: the emulated LSI Logic, IDE and AHCI controllers take 32 to 128 requests at once and cost the host CPU for each
         register access; PVSCSI takes up to 1024.
-    Fix for good: with the VM off, change the controller's type to VMware Paravirtual; the driver must be in the initramfs
-        before.
-    Traps: the PCI id of PVSCSI also exists under QEMU, so the adapter proves no VMware. Disk names may change: use UUIDs in
-        fstab.
+    Fix for good: with the VM off, change the controller's type to VMware Paravirtual; the driver must be in the
+        initramfs before.
+    Traps: the PCI id of PVSCSI also exists under QEMU, so the adapter proves no VMware. Disk names may change: use
+        UUIDs in fstab.
     Source: drivers/scsi/vmw_pvscsi.{c,h}; drivers/message/fusion/mptspi.c.
     """
     if host.platform.hypervisor != "vmware":
@@ -61,8 +61,8 @@ def pvscsi_ring_small(scsi_host: ScsiHost, host: Host, workload: Workload) -> Ou
 
     Why: all disks of an adapter share its ring; when it is full, requests wait in the guest however deep a disk's own
         queue is.
-    Fix for good: options vmw_pvscsi ring_pages=32 in modprobe.d, rebuild the initramfs, reboot; or spread the disks over
-        more adapters.
+    Fix for good: options vmw_pvscsi ring_pages=32 in modprobe.d, rebuild the initramfs, reboot; or spread the disks
+        over more adapters.
     Traps: newer virtual hardware gives 1024 without any option. ring_pages holds for all adapters.
     Source: drivers/scsi/vmw_pvscsi.c (pvscsi_probe: ring_pages, can_queue).
     """

@@ -22,8 +22,8 @@ def vf_remote_node(domain: Domain, host: Host, workload: Workload) -> Outcome:
     Why: the DMA and the interrupts of each packet or block cross the link between the sockets.
     Fix now: nothing: an assigned function cannot change its node, and pins alone do not move the VM's memory.
     Fix for good: give the VM a VF of a PF on its own node, or move its pins and its memory to the device's node.
-    Traps: numa_node -1 says that the firmware names no node, not node 0. Nodes of one package (sub-NUMA clusters) count as
-        near. A VM over several nodes needs a pcie-expander-bus to tell its guest where the device is.
+    Traps: numa_node -1 says that the firmware names no node, not node 0. Nodes of one package (sub-NUMA clusters)
+        count as near. A VM over several nodes needs a pcie-expander-bus to tell its guest where the device is.
     Source: Documentation/ABI/testing/sysfs-bus-pci (numa_node); libvirt's formatdomain (numatune, hostdev).
     """
     if not domain.host_addresses:
@@ -57,7 +57,12 @@ def _judged(domain: Domain, function: Function, device_node: int, host: Host, wo
         if not nodes or not domain.cells:
             where = f"spans nodes {nodes}" if nodes else "may run on every node"
             yield _finding(
-                domain, function, device_node, f"{domain.name} {where} and shows its guest no nodes", evidence, Severity.MEDIUM
+                domain,
+                function,
+                device_node,
+                f"{domain.name} {where} and shows its guest no nodes",
+                evidence,
+                Severity.MEDIUM,
             )
             return
     if device_node in nodes:
@@ -65,7 +70,9 @@ def _judged(domain: Domain, function: Function, device_node: int, host: Host, wo
     near = _same_package(numa, host, device_node, nodes.first or 0)
     where = f"{domain.name} is on node {nodes}"
     if near:
-        yield Info(f"{function.address} is on node {device_node}, {where}, of the same package", evidence, key=function.address)
+        yield Info(
+            f"{function.address} is on node {device_node}, {where}, of the same package", evidence, key=function.address
+        )
         return
     explicit = bool(domain.vcpupin) or bool(domain.memory_nodes)
     severity = None if explicit or workload is not Workload.DB else Severity.MEDIUM

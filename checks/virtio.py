@@ -8,7 +8,17 @@ from vmtune.host.block import Disk
 from vmtune.host.domain import Domain
 from vmtune.host.domain import disks as domain_disks
 
-EMULATED_DRIVERS = ("ata_piix", "pata_acpi", "ata_generic", "mptspi", "mptsas", "mptscsih", "sym53c8xx", "BusLogic", "am53c974")
+EMULATED_DRIVERS = (
+    "ata_piix",
+    "pata_acpi",
+    "ata_generic",
+    "mptspi",
+    "mptsas",
+    "mptscsih",
+    "sym53c8xx",
+    "BusLogic",
+    "am53c974",
+)
 EMULATED_AHCI = ((0x8086, 0x2922), (0x8086, 0x2829), (0x15AD, 0x07E0))
 """PCI ids of AHCI controllers that QEMU, VirtualBox and VMware emulate; any other one in a guest is passed through."""
 EMULATED_BUSES = ("ide", "sata", "usb")
@@ -24,8 +34,8 @@ def emulated_controller(disk: Disk, host: Host, workload: Workload) -> Outcome:
         whole batches of requests.
     Fix for good: change the device's model on the hypervisor with the VM off (virtio, virtio-scsi, PVSCSI or NVMe); the
         driver must be in the guest's initramfs before.
-    Traps: disk names change (sda becomes vda): use UUIDs in fstab. A CD-ROM on SATA or IDE is harmless. A real controller
-        that is passed through is not emulated.
+    Traps: disk names change (sda becomes vda): use UUIDs in fstab. A CD-ROM on SATA or IDE is harmless. A real
+        controller that is passed through is not emulated.
     Source: libvirt's formatdomain (disk target bus, SCSI controller model); QEMU's hw/ide and hw/scsi.
     """
     hypervisor = host.platform.hypervisor
@@ -62,8 +72,8 @@ def emulated_controller_of_domain(domain: Domain, workload: Workload) -> Outcome
     """A disk hangs on an emulated controller.
 
     Why: each access to a register of an emulated controller leaves the VM for QEMU, which serves it in its main loop.
-    Fix for good: virsh edit DOMAIN: <target bus='virtio'/>, or a SCSI controller of the model virtio-scsi; holds from the
-        next cold start. The driver must be in the guest's initramfs before.
+    Fix for good: virsh edit DOMAIN: <target bus='virtio'/>, or a SCSI controller of the model virtio-scsi; holds from
+        the next cold start. The driver must be in the guest's initramfs before.
     Traps: disk names change in the guest (sda becomes vda): use UUIDs in fstab. A CD-ROM on SATA or IDE is harmless.
         Without a model, libvirt gives x86 guests an LSI Logic SCSI controller.
     Source: libvirt's formatdomain (disk target bus, SCSI controller model), src/qemu/qemu_domain.c.

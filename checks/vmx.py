@@ -33,7 +33,7 @@ def vmx_legacy_controller(vmx: Vmx, workload: Workload) -> Outcome:
             if len(controller.disks) > MOST_DB_DISKS:
                 names = ", ".join(disk.name for disk in controller.disks)
                 yield Finding(
-                    f"{len(controller.disks)} disks of a database share {controller.name}, of {MOST_CONTROLLERS} possible",
+                    f"{len(controller.disks)} database disks share {controller.name} of {MOST_CONTROLLERS} possible",
                     tuple(vmx.evidence(f"{disk.name}.fileName") for disk in controller.disks),
                     severity=Severity.MEDIUM,
                     expected=f"at most {MOST_DB_DISKS} on one controller",
@@ -52,7 +52,9 @@ def _legacy(vmx: Vmx, controller: Controller, target: str, workload: Workload) -
         return
     unsaid = controller.kind == "scsi" and controller.virtual_dev is None
     disks = ", ".join(disk.name for disk in controller.disks)
-    message = f"{controller.name} has no virtualDev: its type is the guest's default" if unsaid else f"{disks}: on {kind}"
+    message = (
+        f"{controller.name} has no virtualDev: its type is the guest's default" if unsaid else f"{disks}: on {kind}"
+    )
     evidence = (
         vmx.evidence(f"{controller.name}.virtualDev")
         if controller.kind == "scsi"

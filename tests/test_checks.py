@@ -39,7 +39,9 @@ def test_case(case: Case) -> None:
     assert case.reason in said
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.outcome is Status.FAIL and (case.change or case.swap[0])], ids=_name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.outcome is Status.FAIL and (case.change or case.swap[0])], ids=_name
+)
 def test_one_broken_thing_is_one_finding(case: Case) -> None:
     """The change brings that finding and no other."""
     before, after = _findings(case.unchanged()), _findings(case.results(only=False))
@@ -53,18 +55,18 @@ def _findings(results: list[Result]) -> Counter[tuple[str, str, str]]:
     return Counter((row.check.id, str(row.severity), row.target) for row in results if row.status is Status.FAIL)
 
 
-@pytest.mark.parametrize("id", ALL)
-def test_every_outcome_is_shown(id: str) -> None:
+@pytest.mark.parametrize("name", ALL)
+def test_every_outcome_is_shown(name: str) -> None:
     """No check without a case in which it passes, one in which it fails, and one in which it cannot know."""
-    shown = {case.outcome for case in CASES if case.check == id}
-    never_fails = ALL[id][0].severity is Severity.INFO
+    shown = {case.outcome for case in CASES if case.check == name}
+    never_fails = ALL[name][0].severity is Severity.INFO
     assert shown >= ({Status.INFO, Status.UNKNOWN} if never_fails else {Status.PASS, Status.FAIL, Status.UNKNOWN})
 
 
-@pytest.mark.parametrize("id", ALL)
-def test_conforms(id: str) -> None:
-    for check in ALL[id]:
-        assert check.judge.__name__.startswith(id.replace("-", "_"))
+@pytest.mark.parametrize("name", ALL)
+def test_conforms(name: str) -> None:
+    for check in ALL[name]:
+        assert check.judge.__name__.startswith(name.replace("-", "_"))
         assert check.kind in KINDS
         assert check.title.endswith(".")
         texts = sections(check.judge.__doc__ or "")
@@ -72,8 +74,8 @@ def test_conforms(id: str) -> None:
         assert texts["Why"]
         assert texts["Source"]
         assert texts.get("Fix now") or texts.get("Fix for good")
-        assert check.subject == ALL[id][0].subject
-        assert check.severity == ALL[id][0].severity
+        assert check.subject == ALL[name][0].subject
+        assert check.severity == ALL[name][0].severity
 
 
 def test_findings_carry_evidence() -> None:

@@ -84,7 +84,9 @@ def test_the_report_of_this_machine_follows_its_schema() -> None:
 
 def test_the_format_never_changes_the_exit_code(tree: Path) -> None:
     for arguments in ((), ("--workload", "db"), ("--only", "vmx-*")):
-        codes = {vmtune("audit", "--root", str(tree), "--format", each, *arguments).returncode for each in ("table", "json")}
+        codes = {
+            vmtune("audit", "--root", str(tree), "--format", each, *arguments).returncode for each in ("table", "json")
+        }
         assert len(codes) == 1, arguments
 
 
@@ -108,7 +110,9 @@ def test_a_domain_file_is_judged_alone(tmp_path: Path) -> None:
 
 def test_a_vmx_file_is_judged_alone(tmp_path: Path) -> None:
     file = tmp_path / "db.vmx"
-    file.write_text('scsi0.present = "TRUE"\nscsi0.virtualDev = "lsilogic"\nscsi0:0.present = "TRUE"\nscsi0:0.fileName = "a.vmdk"\n')
+    file.write_text(
+        'scsi0.present = "TRUE"\nscsi0.virtualDev = "lsilogic"\nscsi0:0.present = "TRUE"\nscsi0:0.fileName = "a.vmdk"\n'
+    )
     done = vmtune("audit", "--vmx", str(file), "--workload", "db", "--format", "json")
     found = [(row["check"], row["target"]) for row in json.loads(done.stdout)["results"] if row["status"] == "fail"]
     assert found == [("vmx-legacy-controller", "db.vmx:scsi0")]
@@ -181,7 +185,9 @@ def test_without_a_terminal_there_is_no_colour_and_no_progress(tree: Path) -> No
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+@pytest.mark.parametrize(
+    ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
 def test_on_a_terminal_there_is_colour_unless_told_otherwise(environment: dict[str, str], coloured: bool) -> None:
     ours, theirs = pty.openpty()
     command = [*VMTUNE, "audit", "--only", "platform-limits"]

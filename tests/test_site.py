@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named_with_its_place(text: str, said: str) -> None:
 
 
 def test_all_errors_are_told_at_once() -> None:
-    with pytest.raises(BadSite, match="assume: .*; workload: "):
+    with pytest.raises(BadSite, match=r"assume: .*; workload: "):
         parse('assume = ["x"]\nworkload = "y"', "site.toml")
 
 

@@ -1,17 +1,26 @@
 """Small machines written as text, planted in memory as a Root.
 
 One line a file: `PATH: TEXT`. Lines indented by two spaces continue the text of the file before. `PATH -> TARGET` is a
-symbolic link, `PATH/` an empty folder, `PATH ! REASON` a file that cannot be read, `PATH -` takes out what an earlier text
-has there, `PATH = MODE UID GID` a file's octal mode and its owner, `$ COMMAND` with indented lines below a command's output. `#` starts a comment line. Whatever is not written is absent.
+symbolic link, `PATH/` an empty folder, `PATH ! REASON` a file that cannot be read (or a folder, with all below it), `PATH -`
+takes out what an earlier text has there, `PATH = MODE UID GID` a file's octal mode and its owner, `$ COMMAND` with indented
+lines below a command's output, `$ COMMAND ! REASON` one that fails. `#` starts a comment line. Whatever is not written is
+absent.
+
+What `vmtune.root.recording.as_text` writes of a real machine may need more: `PATH \\ b'…'` a file's very bytes; `PATH * NAMES`
+all that a folder lists (of what is not written elsewhere, nothing is known), `PATH * ! REASON` one that cannot be listed;
+`PATH ~ REASON` a link that is not followed; and paths, names, targets, reasons and commands in JSON where they hold blanks
+or worse.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator
 from errno import EACCES
 
-from vmtune.root import Root, Unreadable
-from vmtune.root.memory import Link, Memory
+from vmtune.root import NOT_CAPTURED, Root, Unreadable
+from vmtune.root.memory import Link, Memory, Special
 
 
 class Complete:
@@ -19,75 +28,128 @@ class Complete:
 
     def __init__(self) -> None:
         self.refused: dict[str, str] = {}
-        self.outputs: dict[tuple[str, ...], str] = {}
+        self.outputs: dict[tuple[str, ...], str | Unreadable] = {}
 
-    def absent(self, path: str, ancestor: str) -> bool:
+    def absent(self, path: str, ancestor: str) -> bool:  # noqa: ARG002 - all are
         return True
 
     def unreadable(self, path: str) -> str | None:
-        return next((reason for key, reason in self.refused.items() if path == key or path.startswith(key + "/")), None)
+        while path and path not in self.refused:
+            path = path.rpartition("/")[0]
+        return self.refused.get(path)
 
     def output(self, argv: tuple[str, ...]) -> str | None:
-        return self.outputs.get(argv)
+        said = self.outputs.get(argv)
+        if isinstance(said, Unreadable):
+            raise said
+        return said
 
 
 def plant(*texts: str) -> Root:
     """A Root over the machine that the texts describe; a later text adds to and overrides an earlier one."""
     store, witness = Memory(), Complete()
-    modes: dict[str, tuple[int, int, int] | None] = {}
+    root = Root(store, name="planted", witness=witness)
+    absent = set()
     for path, kind, body in _entries("\n".join(texts)):
         if kind == "->":
-            store.put(path, Link(body))
+            store.put(path, Link(_said(body)))
         elif kind == "/":
             store.put_folder(path)
         elif kind == "!":
-            witness.refused[path] = body
+            witness.refused[path] = _said(body)
         elif kind == "-":
             store.remove(path)
+            absent.add(path)
         elif kind == "=":
-            mode, owner, group = body.split()
-            modes[path] = int(mode, 8), int(owner), int(group)
+            mode = body.split()
+            root.modes[path] = (
+                Unreadable(path, _said(body[2:])) if mode[0] == "!" else (int(mode[0], 8), int(mode[1]), int(mode[2]))
+            )
+        elif kind == "*":
+            root.listed[path] = Unreadable(path, _said(body[2:])) if body.startswith("! ") else sorted(_words(body))
+        elif kind == "~":
+            root.untrusted[path] = Unreadable(path, _said(body))
         elif kind == "$":
-            witness.outputs[tuple(path.split())] = body
+            command, refused, reason = path.partition(" ! ")
+            argv = tuple(_words(command))
+            witness.outputs[argv] = Unreadable(" ".join(argv), _said(reason)) if refused else body
+        elif kind == "\\":
+            store.put(path, ast.literal_eval(body))
         else:
             store.put(path, body.encode())
+    for path, mode_or_not in root.modes.items():
+        if isinstance(mode_or_not, tuple) and not _is_there(store, path):
+            store.put(path, Special(*mode_or_not))
     for path in witness.refused:
         if store.file(path) is not None:
             store.put(path, EACCES)
         else:
             store.remove(path)
-    root = Root(store, name="planted", witness=witness)
-    root.modes = modes
+    for folder, names in root.listed.items():
+        store.put_folder(folder)
+        for name in names if isinstance(names, list) else ():
+            path = f"{folder}/{name}"
+            if path not in absent and not _is_there(store, path):
+                witness.refused.setdefault(path, NOT_CAPTURED)
     return root
+
+
+def _is_there(store: Memory, path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    try:
+        store.status(folder, name)
+    except OSError:
+        return False
+    return True
+
+
+def _said(text: str) -> str:
+    """A text that may be written as JSON."""
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _words(text: str) -> list[str]:
+    """Words, or a JSON list of them."""
+    return list(json.loads(text)) if text.startswith("[") else text.split()
+
+
+_MARKS = (": ", " -> ", " ! ", " = ", " \\ ", " * ", " ~ ")
 
 
 def _entries(text: str) -> Iterator[tuple[str, str, str]]:
     """Path, kind and body of each entry."""
     path, kind, body = "", "", [""]
-    for line in [*text.splitlines(), "#"]:
+    for line in [*text.split("\n"), "#"]:
         if line.startswith("  ") and path:
             body.append(line[2:])
             continue
         if path:
             shown = "\n".join(body[1:] if not body[0] and len(body) > 1 else body)
-            yield path, kind, shown + "\n" if kind in (":", "$") else shown
+            yield path, kind, shown + "\n" if kind == ":" or (kind == "$" and len(body) > 1) else shown
             path = ""
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         if line.startswith("$ "):
             path, kind, body = line[2:], "$", [""]
+            continue
+        quoted = ""
+        if line.startswith('"'):
+            quoted, end = json.JSONDecoder().raw_decode(line)
+            line = "?" + line[end:]
+        marks = [(line.find(mark), -len(mark), mark) for mark in _MARKS if mark in line]
+        if marks:
+            place, _, mark = min(marks)
+            path, kind, body = line[:place], mark.strip(), [line[place + len(mark) :]]
         elif line.endswith(("/", " -")):
-            path, kind, body = "/" + line[:-1].strip("/ "), line[-1], [""]
+            path, kind, body = line[:-1].strip(), line[-1], [""]
+        elif line.endswith(" *"):
+            path, kind, body = line[:-2], "*", [""]
+        elif line.endswith(":"):
+            path, kind, body = line[:-1], ":", [""]
         else:
-            marks = [(line.find(mark), mark) for mark in (": ", " -> ", " ! ", " = ") if mark in line]
-            if marks:
-                place, mark = min(marks)
-                path, kind, body = "/" + line[:place].strip("/"), mark.strip(), [line[place + len(mark) :]]
-            elif line.endswith(":"):
-                path, kind, body = "/" + line[:-1].strip("/"), ":", [""]
-            else:
-                raise AssertionError(f"not a line of a tree: {line!r}")
+            raise AssertionError(f"not a line of a tree: {line!r}")
+        path = quoted or "/" + path.strip("/")
 
 
 __all__ = ["Complete", "Root", "Unreadable", "plant"]

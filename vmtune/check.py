@@ -146,7 +146,8 @@ class Check(NamedTuple):
         return Severity(min(severity + plain - self.severity, Severity.CRITICAL))
 
     def section(self, heading: str) -> str:
-        """What the docstring says under a heading (`Why`, `Fix now`, `Fix for good`, `Traps`, `Source`), on one line."""
+        """What the docstring says under a heading (`Why`, `Fix now`, `Fix for good`, `Traps`, `Source`), on one
+        line."""
         return sections(self.judge.__doc__ or "").get(heading, "")
 
 
@@ -183,8 +184,8 @@ def check(
 ) -> Callable[[Judge[T]], Judge[T]]:
     """Register a function that judges one thing of the class `over`.
 
-    Its first parameter is the thing. Further positional parameters are given by name: `host`, `workload`, `site` (what is
-    declared), `sample` (a second look). Keyword-only parameters are thresholds and need a default.
+    Its first parameter is the thing. Further positional parameters are given by name: `host`, `workload`, `site` (what
+    is declared), `sample` (a second look). Keyword-only parameters are thresholds and need a default.
     """
 
     def register(judge: Judge[T]) -> Judge[T]:

@@ -1,6 +1,6 @@
 """Sets of CPU or node numbers, as the kernel writes them.
 
-Source: `bitmap_parselist` and `bitmap_parse` in the kernel's lib/bitmap-str.c; `^` is libvirt's (formatdomain, `cpuset`).
+Source: `bitmap_parselist` and `bitmap_parse` in the kernel's lib/bitmap-str.c; `^` is libvirt's (formatdomain).
 """
 
 from __future__ import annotations

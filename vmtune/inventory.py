@@ -189,7 +189,9 @@ def cpu_ledger(host: Host) -> dict[str, Any] | None:
         "cpus": [
             {
                 **_fields(row, "cpu", "node", "core"),
-                "claims": [{"kind": claim.kind, "owners": list(claim.owners), "number": claim.number} for claim in row.claims],
+                "claims": [
+                    {"kind": claim.kind, "owners": list(claim.owners), "number": claim.number} for claim in row.claims
+                ],
             }
             for row in found.rows
         ],

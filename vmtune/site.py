@@ -10,7 +10,8 @@ from vmtune.root import Root, Unreadable
 
 SITE_FILE = "/etc/vmtune/vmtune.toml"
 ASSUMPTIONS = ("ha", "migration", "multi-tenant", "passthrough")
-"""What may be declared: HA is wanted, VMs shall move, tenants do not trust each other, devices are to be passed through."""
+"""What may be declared: HA is wanted, VMs shall move, tenants do not trust each other, devices are to be passed
+through."""
 
 
 class BadSite(Exception):

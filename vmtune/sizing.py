@@ -11,7 +11,8 @@ from vmtune.host.numa import Node
 
 GIB = 1 << 30
 RESERVE_SHARE = 0.08
-"""Share of a node's memory that stays with the host: SUSE's guides ask for 5 to 10 % (EPYC 9004), 8 % (SAP HANA on KVM)."""
+"""Share of a node's memory that stays with the host: SUSE's guides ask for 5 to 10 % (EPYC 9004), 8 % (SAP HANA on
+KVM)."""
 RESERVE_FLOOR_FIRST = 4 * GIB
 RESERVE_FLOOR = 2 * GIB
 """Least memory that stays with the host, on the first node and on each other one."""

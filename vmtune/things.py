@@ -13,8 +13,8 @@ class Kind(NamedTuple):
 
     plural: str
     of: Callable[[Host], tuple[Any, ...]]
-    """All of them; those of which nothing can be made in its attribute `broken`, if it has one. Raises Unreadable where nobody
-    can know which there are."""
+    """All of them; those of which nothing can be made in its attribute `broken`, if it has one. Raises Unreadable where
+    nobody can know which there are."""
     target: Callable[[Any], str]
     """A thing's name in a report, stable between runs."""
 

@@ -9,13 +9,21 @@ OFF, SHARED = "iommu-off", "iommu-group-shared"
 GROUPS = "sys/kernel/iommu_groups"
 PORT = "sys/devices/pci0000:80/0000:80:02.0"
 PATHS = {
-    1: "pci0000:00/0000:00:01.0", 2: "pci0000:00/0000:00:01.0/0000:01:00.0", 10: "pci0000:80/0000:80:02.0",
-    11: "pci0000:80/0000:80:02.0/0000:81:00.0", 12: "pci0000:80/0000:80:02.0/0000:81:02.0",
-    13: "pci0000:80/0000:80:02.0/0000:81:02.1", 14: "pci0000:80/0000:80:03.0", 15: "pci0000:80/0000:80:03.0/0000:82:00.0",
-}  # fmt: skip
+    1: "pci0000:00/0000:00:01.0",
+    2: "pci0000:00/0000:00:01.0/0000:01:00.0",
+    10: "pci0000:80/0000:80:02.0",
+    11: "pci0000:80/0000:80:02.0/0000:81:00.0",
+    12: "pci0000:80/0000:80:02.0/0000:81:02.0",
+    13: "pci0000:80/0000:80:02.0/0000:81:02.1",
+    14: "pci0000:80/0000:80:03.0",
+    15: "pci0000:80/0000:80:03.0/0000:82:00.0",
+}
 NO_GROUPS = "\n".join(f"{GROUPS}/{group} -\nsys/devices/{path}/iommu_group -" for group, path in PATHS.items())
 ADDRESS = "<address type='pci' domain='0x0000' bus='0x81' slot='0x02' function='0x0'/>"
-NO_HOSTDEV = (f"type='hostdev' managed='yes'><mac address='52:54:00:11:22:33'/><source>{ADDRESS}</source>", "type='bridge'>")
+NO_HOSTDEV = (
+    f"type='hostdev' managed='yes'><mac address='52:54:00:11:22:33'/><source>{ADDRESS}</source>",
+    "type='bridge'>",
+)
 WITH_PF = "\n".join(
     [
         f"{GROUPS}/12/devices/0000:81:00.0 -> ../../../../devices/{PATHS[11]}",

@@ -9,7 +9,10 @@ CHECK = "vf-remote-node"
 VF = "sys/devices/pci0000:80/0000:80:02.0/0000:81:02.0"
 BOTH = ("<vcpupin vcpu='0' cpuset='3'/>", "<vcpupin vcpu='0' cpuset='1'/>")
 ADDRESS = "<address type='pci' domain='0x0000' bus='0x81' slot='0x02' function='0x0'/>"
-NO_HOSTDEV = (f"type='hostdev' managed='yes'><mac address='52:54:00:11:22:33'/><source>{ADDRESS}</source>", "type='bridge'>")
+NO_HOSTDEV = (
+    f"type='hostdev' managed='yes'><mac address='52:54:00:11:22:33'/><source>{ADDRESS}</source>",
+    "type='bridge'>",
+)
 
 CASES = [
     Case(CHECK, "pass", "kvm-host"),

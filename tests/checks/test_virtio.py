@@ -28,7 +28,12 @@ CASES = [
     # A controller that is passed through is no emulated one.
     Case(CHECK, "pass", "kvm-guest", REAL_AHCI),
     Case(CHECK, "medium vda", "kvm-guest", REAL_AHCI.replace("0xa182", "0x2922")),
-    Case(CHECK, "unknown", "kvm-guest", f"{IDE}{FUNCTION}/driver ! permission denied\nsys/class/scsi_host ! permission denied"),
+    Case(
+        CHECK,
+        "unknown",
+        "kvm-guest",
+        f"{IDE}{FUNCTION}/driver ! permission denied\nsys/class/scsi_host ! permission denied",
+    ),
     Case(CHECK, "skip", "vmware-guest", reason="legacy-scsi-controller"),
     Case(CHECK, "pass", "kvm-host"),
     Case(CHECK, "high domain/db01", "kvm-host", swap=(TARGET, "<target dev='sda' bus='sata'/>"), reason="SATA"),
@@ -37,7 +42,10 @@ CASES = [
         CHECK,
         "pass",
         "kvm-host",
-        swap=("<memballoon model='none'/>", "<controller type='scsi' index='0' model='virtio-scsi'/><memballoon model='none'/>"),
+        swap=(
+            "<memballoon model='none'/>",
+            "<controller type='scsi' index='0' model='virtio-scsi'/><memballoon model='none'/>",
+        ),
     ),
     Case(
         CHECK,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.checks.case import Case, alone
 from tests import machines
+from tests.checks.case import Case, alone
 from vmtune.audit import Options
 from vmtune.check import Workload
 

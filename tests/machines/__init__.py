@@ -1,5 +1,5 @@
-"""Machines of our own making, each a folder: `machine.txt` (see tests/tree.py; its first comment says what it is for) and
-`report.txt`, its expected report, one line a result."""
+"""Machines of our own making, each a folder: `machine.txt` (see tests/tree.py; its first comment says what it is for)
+and `report.txt`, its expected report, one line a result."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from vmtune import __version__
 if TYPE_CHECKING:
     import click
 
+BAD_INPUT = 2
 BUG = 70
 DENIED = 77
 INTERRUPTED = 130
@@ -28,15 +29,19 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _outcome(program: click.Group, argv: list[str]) -> int:
-    """The exit code of a command, whatever happens in it: one clear line for what the user can mend, a trace for a bug."""
+    """The exit code of a command, whatever happens in it: one clear line for what the user can mend, a trace for a
+    bug."""
     import click
 
     try:
         code = program.main(argv, prog_name="vmtune", standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
-        return error.exit_code
+        return BAD_INPUT
+    except click.ClickException as error:
+        print(f"vmtune: {error.format_message()}", file=sys.stderr)
+        return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         print("vmtune: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -31,9 +31,17 @@ SEVERITIES = [str(severity) for severity in reversed(Severity) if severity] + ["
 )
 @click.option("--domain", metavar="FILE|NAME", help="One domain: a libvirt XML file, alone, or a name on this machine.")
 @click.option("--vmx", metavar="FILE", help="A VMware .vmx file, alone.")
-@click.option("--workload", type=click.Choice([*Workload]), help="For everything judged; else it is found for each.")
 @click.option(
-    "--role", "roles", type=click.Choice([*Role]), multiple=True, help="Where detection is not what you want."
+    "--workload",
+    type=click.Choice([word.value for word in Workload]),
+    help="For everything judged; else it is found for each.",
+)
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice([word.value for word in Role]),
+    multiple=True,
+    help="Where detection is not what you want.",
 )
 @click.option("--only", metavar="PATTERN", multiple=True, help="Check ids, globs; repeatable.")
 @click.option("--skip", metavar="PATTERN", multiple=True, help="Check ids, globs; repeatable.")
@@ -55,7 +63,7 @@ SEVERITIES = [str(severity) for severity in reversed(Severity) if severity] + ["
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--output", metavar="FILE", help="Write the report there, whole or not at all, mode 0600.")
 @click.option("-v", "--verbose", is_flag=True, help="Passes and skips too, a row each.")
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     tree: str | None,
     domain: str | None,
     vmx: str | None,
@@ -79,7 +87,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     host, kinds = judged_alone(Host(root), domain, vmx)
     checks = _selected(only, skip, kinds)
     options = Options(Workload(workload) if workload else None, tuple(map(Role, roles)), sample, verbose)
-    _refuse_bad_thresholds(site, checks)
+    _refuse_bad_thresholds(site)
     audit = Audit(host, site, options)
     started, begun = datetime.now(UTC), time.monotonic()
     results, complete = _run(audit, checks)
@@ -136,7 +144,7 @@ def _selected(only: tuple[str, ...], skip: tuple[str, ...], kinds: frozenset[str
     return left
 
 
-def _refuse_bad_thresholds(site: Site, checks: dict[str, list[Check]]) -> None:
+def _refuse_bad_thresholds(site: Site) -> None:
     """A site file that sets what no check has, or to another type, is an error, not a silence."""
     every = all_checks()
     for id, table in site.thresholds.items():

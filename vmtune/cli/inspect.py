@@ -26,10 +26,7 @@ def command(tree: str | None, cpus: bool, cross_check: bool, format_: str) -> No
     from vmtune.report import inspection
 
     here = page()
-    if cpus:
-        text = inspection.ledger(host, here)
-    else:
-        text = inspection.overview(host, here)
+    text = inspection.ledger(host, here) if cpus else inspection.overview(host, here)
     if cross_check:
         text += inspection.cross_check(_cross_check(host), here)
     write(text, None)

@@ -13,7 +13,8 @@ INPUT_LIMIT = 4 << 20
 
 
 def root_of(tree: str | None) -> Root:
-    """The live machine's root, or that of a captured tree. What is wrong with the tree is the user's to mend: exit 2."""
+    """The live machine's root, or that of a captured tree. What is wrong with the tree is the user's to mend: exit
+    2."""
     if tree is None:
         return live_root()
     from vmtune.root.capture import BadTree

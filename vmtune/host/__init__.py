@@ -72,7 +72,8 @@ class Subject(Generic[T]):
 
 
 class Host:
-    """A machine seen through a Root. Reading an attribute raises Unreadable where nothing can be known of that subject."""
+    """A machine seen through a Root. Reading an attribute raises Unreadable where nothing can be known of that
+    subject."""
 
     roles = Subject["Roles"]("roles")
     platform = Subject["Platform"]("platform")

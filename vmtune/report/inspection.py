@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from vmtune.cross_check import Row
@@ -189,9 +190,8 @@ def _pci_row(function: dict[str, Any]) -> Sequence[Any]:
     link, sriov = function["link"], function["sriov"]
     speed = f"x{_or(link['width'])} {_or(link['speed_gts'])} GT/s" if link else None
     vfs = f"{_or(sriov['num_vfs'])} of {_or(sriov['total_vfs'])}" if sriov else None
-    return (
-        function["address"], _class(function), function["driver"], function["numa_node"], function["iommu_group"], speed, vfs
-    )  # fmt: skip
+    place = function["numa_node"], function["iommu_group"]
+    return function["address"], _class(function), function["driver"], *place, speed, vfs
 
 
 def _nvme_row(each: dict[str, Any]) -> Sequence[Any]:
@@ -224,19 +224,22 @@ def ledger(host: Host, page: Page) -> str:
 
     found = read(host)
     paint = Paint(page.colour)
-    lines = []
-    for name, cpus in (
+    sets: list[tuple[str, Callable[[], Any]]] = [
         ("Online", lambda: found.online),
         ("Housekeeping", lambda: found.housekeeping),
         ("VM cores", lambda: found.vm_cores),
         ("Isolated", lambda: found.isolated),
-    ):
-        lines.append(f"{paint(f'{name:<{_NAME_WIDTH}}', bold=True)} {_known(cpus)}")
+    ]
+    lines = [f"{paint(f'{name:<{_NAME_WIDTH}}', bold=True)} {_known(cpus)}" for name, cpus in sets]
     rows = []
     for row in found.rows:
         claims = [f"{claim.kind} {_owners(claim.owners, claim.number)}".strip() for claim in row.claims]
-        rows.append([str(row.cpu), _known(lambda row=row: row.node), str(row.core), plain("; ".join(claims)) or "free"])
-    lines += ["", tabulate(rows, headers=("CPU", "node", "core", "claimed by"), tablefmt="plain", disable_numparse=True)]
+        node = _or(peek(partial(getattr, row, "node")))
+        rows.append([str(row.cpu), node, str(row.core), plain("; ".join(claims)) or "free"])
+    lines += [
+        "",
+        tabulate(rows, headers=("CPU", "node", "core", "claimed by"), tablefmt="plain", disable_numparse=True),
+    ]
     for overlap in found.overlaps:
         owners = " and ".join(_owners(claim.owners, claim.number) for claim in overlap.claims)
         lines.append(f"CPU {overlap.cpu} is pinned twice: {plain(owners)}")
@@ -253,9 +256,9 @@ def _owners(owners: tuple[str, ...], number: int | None) -> str:
 
 
 def _known(read: Callable[[], Any]) -> str:
-    """What a function returns as a cell; a dash where it cannot know."""
-    value = peek(read)
-    return _or(None if value is None else str(value))
+    """A set of CPUs that a function returns; a dash where it cannot know, a word where it is empty."""
+    cpus = peek(read)
+    return "–" if cpus is None else str(cpus) or "none"
 
 
 def cross_check(rows: list[Row], page: Page) -> str:

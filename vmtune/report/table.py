@@ -101,7 +101,7 @@ def _section(title: str, report: Report, statuses: tuple[Status, ...], paint: Pa
 
 
 def _foot(report: Report, page: Page) -> Iterator[str]:
-    count = {status: 0 for status in Status}
+    count = dict.fromkeys(Status, 0)
     for row in report.results:
         count[row.status] += row.judged
     covered = report.coverage

@@ -23,7 +23,8 @@ class Paint:
 
 
 def plain(text: str) -> str:
-    """Text whose control and direction characters are shown, not obeyed: what a captured tree says must not move a cursor."""
+    """Text whose control and direction characters are shown, not obeyed: what a captured tree says must not move a
+    cursor."""
     return text.translate(_CONTROLS)
 
 
