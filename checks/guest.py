@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmtune.audit import Sample
-from vmtune.check import GUEST, Finding, Info, Outcome, Severity, Skip, Workload, check
+from vmtune.check import GUEST, Finding, Info, Outcome, Role, Severity, Skip, Workload, check
 from vmtune.host import Host
 from vmtune.host.stat import PATH, TICKS_PER_SECOND, CpuTime, parse
 from vmtune.value import peek
@@ -23,12 +23,8 @@ def platform_limits(host: Host) -> Outcome:
     """
     platform = host.platform
     sources = tuple((layer.source, f"{layer.kind}: {layer.value}") for layer in platform.layers)
-    kind = (
-        f"guest under {platform.hypervisor or 'an unnamed hypervisor'}"
-        if platform.is_guest
-        else "no hypervisor beneath"
-    )
-    said = f"{' and '.join(host.roles.found) or 'machine'}: {kind}"
+    beneath = f"a guest under {platform.hypervisor or 'an unnamed hypervisor'}" if platform.is_guest else "bare metal"
+    said = f"a host of VMs, {beneath}" if Role.HOST in host.roles.found else beneath
     if peek(lambda: platform.container):
         said += f", in a {platform.container} container: {MEANT_BY_CONTAINER}"
     yield Info(said, sources)

@@ -239,6 +239,32 @@ def test_every_check_is_listed_and_explains_itself() -> None:
         assert heading in text
 
 
+@pytest.mark.parametrize("workload", ["db", "network", "latency", "general"])
+def test_the_audit_of_a_capture_is_the_audit_of_the_machine(captured: Path, workload: str) -> None:
+    arguments = ("--workload", workload, "--role", "host", "--role", "guest", "--format", "json", "-v")
+    live, told = (json.loads(vmtune("audit", *where, *arguments).stdout) for where in ((), ("--root", str(captured))))
+    assert _stable(live["results"]) == _stable(told["results"])
+    assert live["gate"] == told["gate"]
+    assert {key: told["host"][key] for key in ("cpu", "pci", "kvm", "network")} == {
+        key: live["host"][key] for key in ("cpu", "pci", "kvm", "network")
+    }
+
+
+def _stable(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What does not change from one moment to the next."""
+    return [(row["check"], row["target"], row["status"], row["severity"], row["fingerprint"]) for row in results]
+
+
+@pytest.fixture(scope="module")
+def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture of this machine."""
+    file = tmp_path_factory.mktemp("capture") / "this.tar.gz"
+    done = vmtune("capture", str(file))
+    assert done.returncode == 0, done.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    return file
+
+
 def test_inspect_shows_every_subject(tree: Path) -> None:
     text = vmtune("inspect", "--root", str(tree)).stdout
     for word in ("alder", "NUMA nodes", "0000:81:00.0", "nvme0", "db01", "intel_pstate", "i40e"):

@@ -1,15 +1,15 @@
 """Small machines written as text, planted in memory as a Root.
 
 One line a file: `PATH: TEXT`. Lines indented by two spaces continue the text of the file before. `PATH -> TARGET` is a
-symbolic link, `PATH/` an empty folder, `PATH ! REASON` a file that cannot be read (or a folder, with all below it), `PATH -`
-takes out what an earlier text has there, `PATH = MODE UID GID` a file's octal mode and its owner, `$ COMMAND` with indented
-lines below a command's output, `$ COMMAND ! REASON` one that fails. `#` starts a comment line. Whatever is not written is
-absent.
+symbolic link, `PATH/` an empty folder, `PATH ! REASON` a file that cannot be read (or a folder, with all below it),
+`PATH -` takes out what an earlier text has there, `PATH = MODE UID GID` a file's octal mode and its owner, `$ COMMAND`
+with indented lines below a command's output, `$ COMMAND ! REASON` one that fails. `#` starts a comment line. Whatever is
+not written is absent.
 
-What `vmtune.root.recording.as_text` writes of a real machine may need more: `PATH \\ b'…'` a file's very bytes; `PATH * NAMES`
-all that a folder lists (of what is not written elsewhere, nothing is known), `PATH * ! REASON` one that cannot be listed;
-`PATH ~ REASON` a link that is not followed; and paths, names, targets, reasons and commands in JSON where they hold blanks
-or worse.
+What `vmtune.root.recording.as_text` writes of a real machine may need more: `PATH \\ b'…'` a file's very bytes;
+`PATH * NAMES` all that a folder lists (of what is not written elsewhere, nothing is known), `PATH * ! REASON` one that
+cannot be listed; `PATH ? REASON` a file that is there and cannot be read; `PATH ~ REASON` a link that is not followed;
+and paths, names, targets, reasons and commands in JSON where they hold blanks or worse.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ class Complete:
 
     def __init__(self) -> None:
         self.refused: dict[str, str] = {}
+        self.closed: dict[str, str] = {}
         self.outputs: dict[tuple[str, ...], str | Unreadable] = {}
 
     def absent(self, path: str, ancestor: str) -> bool:  # noqa: ARG002 - all are
         return True
 
     def unreadable(self, path: str) -> str | None:
+        if path in self.closed:
+            return self.closed[path]
         while path and path not in self.refused:
             path = path.rpartition("/")[0]
         return self.refused.get(path)
@@ -60,6 +63,10 @@ def plant(*texts: str) -> Root:
         elif kind == "-":
             store.remove(path)
             absent.add(path)
+            root.modes.pop(path, None)
+        elif kind == "?":
+            witness.closed[path] = _said(body)
+            store.put(path, EACCES)
         elif kind == "=":
             mode = body.split()
             root.modes[path] = (
@@ -70,9 +77,11 @@ def plant(*texts: str) -> Root:
         elif kind == "~":
             root.untrusted[path] = Unreadable(path, _said(body))
         elif kind == "$":
-            command, refused, reason = path.partition(" ! ")
-            argv = tuple(_words(command))
-            witness.outputs[argv] = Unreadable(" ".join(argv), _said(reason)) if refused else body
+            argv, rest = _command(path)
+            reason = _said(rest[3:])
+            witness.outputs[argv] = (
+                body if not rest else Unreadable(" ".join(argv), reason) if rest[1] == "!" else reason
+            )
         elif kind == "\\":
             store.put(path, ast.literal_eval(body))
         else:
@@ -85,8 +94,10 @@ def plant(*texts: str) -> Root:
             store.put(path, EACCES)
         else:
             store.remove(path)
-    for folder, names in root.listed.items():
+    listed = {folder: names for folder, names in root.listed.items() if witness.unreadable(folder) is None}
+    for folder in listed:
         store.put_folder(folder)
+    for folder, names in listed.items():
         for name in names if isinstance(names, list) else ():
             path = f"{folder}/{name}"
             if path not in absent and not _is_there(store, path):
@@ -113,7 +124,16 @@ def _words(text: str) -> list[str]:
     return list(json.loads(text)) if text.startswith("[") else text.split()
 
 
-_MARKS = (": ", " -> ", " ! ", " = ", " \\ ", " * ", " ~ ")
+def _command(text: str) -> tuple[tuple[str, ...], str]:
+    """A command's words, and what follows: nothing, ` ! REASON` or ` \\ OUTPUT`."""
+    if text.startswith("["):
+        words, end = json.JSONDecoder().raw_decode(text)
+        return tuple(words), text[end:]
+    end = min((place for mark in (" ! ", " \\ ") if (place := text.find(mark)) > 0), default=len(text))
+    return tuple(text[:end].split()), text[end:]
+
+
+_MARKS = (": ", " -> ", " ! ", " = ", " \\ ", " * ", " ~ ", " ? ")
 
 
 def _entries(text: str) -> Iterator[tuple[str, str, str]]:

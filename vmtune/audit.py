@@ -293,7 +293,7 @@ def gate(results: list[Result], fail_on: Severity | None, min_coverage: float | 
     failed = [row for row in results if row.status is Status.FAIL]
     blocking = [row for row in failed if fail_on is not None and row.severity >= fail_on]
     if blocking:
-        return Gate("NOT READY", 1, (f"{len(blocking)} findings at or above {fail_on}",))
+        return Gate("NOT READY", 1, (f"{len(blocking)} finding{'s'[: len(blocking) > 1]} at or above {fail_on}",))
     covered = coverage(results)
     if not covered.applicable:
         return Gate("INCOMPLETE", 3, ("nothing was applicable",))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 LIMIT = 65_536
 """Largest number plus one that is believed: eight times the kernel's largest NR_CPUS."""
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
 class CpuSet:
@@ -40,19 +41,20 @@ class CpuSet:
     def parse(cls, text: str) -> CpuSet:
         """Read a list: `0-3,8`, `0-31:2/4` (kernel stride), `10-14:2` (taskset stride), `0-7,^3` (libvirt).
 
-        Nothing, blank and `(null)` (an unset mask) are the empty set. Raises ValueError naming the part that is wrong.
+        `^` takes out of what stands before it. Nothing, blank and `(null)` (an unset mask) are the empty set.
+        Raises ValueError naming the part that is wrong.
         """
         text = text.strip()
         if text in ("", "(null)"):
             return EMPTY
-        bits = without = 0
-        for part in text.split(","):
-            part = part.strip()
+        bits = 0
+        for each in text.split(","):
+            part = each.strip()
             if part.startswith("^"):
-                without |= _range_bits(part[1:])
+                bits &= ~_range_bits(part[1:])
             else:
                 bits |= _range_bits(part)
-        return cls.of_bits(bits & ~without)
+        return cls.of_bits(bits)
 
     @classmethod
     def parse_mask(cls, text: str) -> CpuSet:
@@ -62,7 +64,7 @@ class CpuSet:
             raise ValueError(f"mask of {len(words)} words")
         bits = 0
         for word in words:
-            if not 1 <= len(word) <= (8 if len(words) > 1 else LIMIT // 4) or not word.isalnum():
+            if not 1 <= len(word) <= (8 if len(words) > 1 else LIMIT // 4) or not _HEXADECIMAL.issuperset(word):
                 raise ValueError(f"not a mask: {text[:80]!r}")
             bits = bits << 32 | int(word, 16)
         return cls.of_bits(bits)

@@ -106,7 +106,6 @@ class Ledger(NamedTuple):
 
     online: CpuSet
     rows: tuple[Row, ...]
-    """Online CPUs in order of number."""
     claims: tuple[Claim, ...]
     overlaps: tuple[Overlap, ...]
     shared_cores: tuple[SharedCore, ...]
@@ -180,7 +179,10 @@ def account(
     online = cpus.online
     cores = {cpu.number: peek(partial(getattr, cpu, "core")) or CpuSet((cpu.number,)) for cpu in cpus.topology}
     claims, problems = _domain_claims(domains, cores, online)
-    isolated = _isolated(cpus, partitions)
+    try:
+        isolated = (cpus.isolated or EMPTY) | (known(partitions) or EMPTY)
+    except Unreadable as kept:
+        isolated = keep(kept)
     claims += interrupts
     claims += _slice_claims(slices)
     claims += _kernel_claims(cpus, irqbalance)
@@ -214,13 +216,6 @@ def _row(cpu: Cpu, core: CpuSet, claims: list[Claim]) -> Row:
 def _vm_cores(pins: list[Claim], isolated: CpuSet, missing: Unreadable | None) -> CpuSet:
     wrong = unreadable(missing, isolated)
     return union((isolated, *(pin.cpus for pin in pins if pin.dedicated))) if wrong is None else keep(wrong)
-
-
-def _isolated(cpus: Cpus, partitions: CpuSet | None) -> CpuSet:
-    try:
-        return (cpus.isolated or EMPTY) | (known(partitions) or EMPTY)
-    except Unreadable as kept:
-        return keep(kept)
 
 
 def _domain_claims(

@@ -22,8 +22,8 @@ def stat(steal: int, worst: int | None = None) -> str:
 
 
 CASES = [
-    Case(LIMITS, "info", "kvm-host", reason="no hypervisor"),
-    Case(LIMITS, "info", "kvm-guest", reason="guest under kvm"),
+    Case(LIMITS, "info", "kvm-host", reason="a host of VMs, bare metal"),
+    Case(LIMITS, "info", "kvm-guest", reason="a guest under kvm"),
     Case(LIMITS, "info", "vmware-guest", reason="guest under vmware"),
     Case(LIMITS, "unknown", "kvm-guest", "proc ! permission denied\nsys ! permission denied"),
     Case(STEAL, "pass", "kvm-guest"),

@@ -14,7 +14,7 @@ from vmtune.cpuset import CpuSet
 from vmtune.host import Host
 from vmtune.host.domain import Domain
 from vmtune.host.domain.arguments import domain_of_process
-from vmtune.host.domain.options import Options, options
+from vmtune.host.domain.options import VALUED, Options, options
 from vmtune.host.domain.qemu import Process, looks_like_qemu, read, thread_kind, threads
 from vmtune.root.unreadable import Unreadable
 
@@ -53,18 +53,21 @@ PROXMOX = vm(
     "host-nodes=0,policy=bind -numa node,nodeid=0,cpus=0-3,memdev=ram-node0 "
     "-object memory-backend-file,id=ram-node1,size=8192M,mem-path=/run/hugepages/kvm/1048576kB,share=on,prealloc=yes,"
     "host-nodes=1,policy=bind -numa node,nodeid=1,cpus=4-7,memdev=ram-node1 "
-    "-object iothread,id=iothread-virtioscsi0 -device virtio-scsi-pci,id=virtioscsi0,bus=pci.3,iothread=iothread-virtioscsi0,num_queues=8 "
-    "-drive file=/dev/pve/vm-100-disk-0,if=none,id=drive-scsi0,cache=none,format=raw,aio=io_uring,detect-zeroes=on,discard=on,"
-    "throttling.iops-total=500 "
+    "-object iothread,id=iothread-virtioscsi0 "
+    "-device virtio-scsi-pci,id=virtioscsi0,bus=pci.3,iothread=iothread-virtioscsi0,num_queues=8 "
+    "-drive file=/dev/pve/vm-100-disk-0,if=none,id=drive-scsi0,cache=none,format=raw,aio=io_uring,"
+    "detect-zeroes=on,discard=on,throttling.iops-total=500 "
     "-device scsi-hd,bus=virtioscsi0.0,drive=drive-scsi0,id=scsi0,bootindex=100,rotation_rate=1 "
     "-drive if=none,id=drive-ide2,media=cdrom,aio=io_uring -device ide-cd,bus=ide.1,drive=drive-ide2,id=ide2 "
     "-drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/pve-edk2-firmware/OVMF_CODE.fd "
     "-drive if=pflash,unit=1,format=raw,id=drive-efidisk0,file=/dev/pve/vm-100-disk-1 "
     "-netdev type=tap,id=net0,ifname=tap100i0,vhost=on,queues=4 "
-    "-device virtio-net-pci,mac=BC:24:11:00:00:01,netdev=net0,id=net0,rx_queue_size=1024,tx_queue_size=256,host_mtu=9000 "
-    "-device vfio-pci,host=0000:3b:02.1,id=hostpci0 -device virtio-balloon-pci,id=balloon0 -device i6300esb,id=w -watchdog-action reset "
+    "-device virtio-net-pci,mac=BC:24:11:00:00:01,netdev=net0,id=net0,"
+    "rx_queue_size=1024,tx_queue_size=256,host_mtu=9000 -device vfio-pci,host=0000:3b:02.1,id=hostpci0 "
+    "-device virtio-balloon-pci,id=balloon0 -device i6300esb,id=w -watchdog-action reset "
     "-device virtio-rng-pci,rng=r -object rng-random,filename=/dev/urandom,id=r -tpmdev emulator,id=tpmdev,chardev=c "
-    "-vnc unix:/var/run/qemu-server/100.vnc,password=on -machine type=pc-q35-8.1+pve0,smm=off -rtc base=localtime -enable-kvm"
+    "-vnc unix:/var/run/qemu-server/100.vnc,password=on "
+    "-machine type=pc-q35-8.1+pve0,smm=off -rtc base=localtime -enable-kvm"
 )
 
 
@@ -198,7 +201,8 @@ def test_block_nodes_in_json_with_a_chain() -> None:
 
 def test_block_nodes_in_a_circle_end() -> None:
     made = vm(
-        "-blockdev driver=qcow2,file=b,backing=a,node-name=a -blockdev driver=raw,file=a,node-name=b -device virtio-blk,drive=a"
+        "-blockdev driver=qcow2,file=b,backing=a,node-name=a -blockdev driver=raw,file=a,node-name=b "
+        "-device virtio-blk,drive=a"
     )
     assert made.disks[0].source is None
     assert made.disks[0].backing is not None
@@ -303,9 +307,7 @@ def test_options_escape_commas_and_take_json() -> None:
 
 
 ARGUMENTS = st.lists(
-    st.sampled_from(
-        "-smp -m -cpu -machine -device -drive -blockdev -object -numa -netdev -vnc -spice -name -rtc -accel -smbios".split()
-    )
+    st.sampled_from([f"-{name}" for name in sorted(VALUED)])
     | st.text(alphabet='abdeiklnorstuv0129=,.:{}[]"-/', max_size=24)
     | st.sampled_from(
         [

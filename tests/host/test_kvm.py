@@ -9,7 +9,7 @@ from vmtune.host import Host
 from vmtune.root import Unreadable
 
 INTEL = """
-/dev/kvm:
+/dev/kvm = 020660 0 104
 /sys/class/misc/kvm/dev: 10:232
 /sys/module/kvm/parameters/halt_poll_ns: 200000
 /sys/module/kvm/parameters/tdp_mmu: Y
@@ -21,11 +21,18 @@ INTEL = """
 
 def test_device_and_parameters() -> None:
     kvm = Host(plant(INTEL)).kvm
-    assert (kvm.device, kvm.offered, kvm.mode, kvm.uid, kvm.gid) == (True, True, 0o444, 0, 0)
+    assert (kvm.device, kvm.offered, kvm.mode, kvm.uid, kvm.gid) == (True, True, 0o660, 0, 104)
     assert kvm.modules == {"kvm": {"halt_poll_ns": "200000", "tdp_mmu": "Y"}, "kvm_intel": {"nested": "Y"}}
     assert kvm.parameter("kvm_intel", "nested") == "Y"
     assert kvm.parameter("kvm_intel", "ept") is None
     assert kvm.parameter("kvm_amd", "nested") is None
+
+
+def test_a_file_that_stands_for_the_device_tells_no_mode() -> None:
+    kvm = Host(plant("/dev/kvm:")).kvm
+    assert kvm.device is True
+    with pytest.raises(Unreadable, match="no device"):
+        _ = kvm.mode
 
 
 def test_a_machine_without_kvm() -> None:
@@ -73,7 +80,7 @@ def test_modules_that_cannot_be_listed() -> None:
 
 
 def test_a_capture_without_dev_knows_the_device_by_its_class() -> None:
-    text = INTEL.replace("/dev/kvm:", "/dev/kvm ! not in this capture")
+    text = INTEL.replace("/dev/kvm = 020660 0 104", "/dev/kvm ! not in this capture")
     kvm = Host(plant(text)).kvm
     assert kvm.device is True
     with pytest.raises(Unreadable, match="not in this capture"):
@@ -84,5 +91,5 @@ def test_a_capture_without_dev_knows_the_device_by_its_class() -> None:
 
 
 def test_a_container_that_hides_the_device() -> None:
-    kvm = Host(plant(INTEL.replace("/dev/kvm:", "/dev/null:"))).kvm
+    kvm = Host(plant(INTEL.replace("/dev/kvm =", "/dev/null ="))).kvm
     assert (kvm.device, kvm.offered) == (False, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stat import S_ISCHR
 from typing import NamedTuple
 
 from vmtune.host import Host
@@ -70,7 +71,12 @@ def _mode(root: Root) -> tuple[int | None, int | None, int | None]:
         found = root.mode(DEVICE)
     except Unreadable as kept:
         return keep(kept), keep(kept), keep(kept)
-    return (None, None, None) if found is None else (found[0] & 0o7777, found[1], found[2])
+    if found is None:
+        return None, None, None
+    if not S_ISCHR(found[0]):  # a file that stands for the device in a captured tree
+        gap = Unreadable(DEVICE, "is no device here: its mode is not known")
+        return keep(gap), keep(gap), keep(gap)
+    return found[0] & 0o7777, found[1], found[2]
 
 
 def _modules(root: Root) -> tuple[dict[str, dict[str, str]], tuple[Unreadable, ...]]:

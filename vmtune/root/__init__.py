@@ -1,8 +1,8 @@
 """Where every fact comes from: the live machine, a captured directory or an archive.
 
-A `Root` answers with three outcomes that are never folded together: a value; None, the thing is absent; or `Unreadable`,
-nobody can say (permission, time-out, nonsense, not in this capture). It remembers all it was asked, so a file is read once,
-evidence is the very text that was judged, and a capture holds exactly what the readers read.
+A `Root` answers with three outcomes that are never folded together: a value; None, the thing is absent; or
+`Unreadable`, nobody can say (permission, time-out, nonsense, not in this capture). It remembers all it was asked, so a
+file is read once, evidence is the very text that was judged, and a capture holds exactly what the readers read.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ __all__ = ["NOT_CAPTURED", "Folder", "Root", "Unreadable", "live_root", "open_ro
 
 NO_HOST = "no host given"
 """Reason of every Unreadable where a domain or .vmx file is judged alone."""
-NOT_CAPTURED = "not in this capture"
-"""Reason of every Unreadable of which a captured tree tells nothing."""
 FILE_LIMIT = 1 << 20
 """Bytes of a file that are read at most, unless the reader says otherwise."""
 LINK_LIMIT = 40
@@ -33,7 +31,7 @@ DEPTH_LIMIT = 100
 class Store(Protocol):
     """What a Root reads from. Folders are absolute and free of symbolic links; "" is the top.
 
-    Each method raises OSError as the kernel would: ENOENT, ENOTDIR, EISDIR, EACCES, and ELOOP for a name that is a link.
+    Each method raises OSError as the kernel would: ENOENT, ENOTDIR, EISDIR, EACCES; ELOOP for a name that is a link.
     """
 
     def read(self, folder: str, name: str, limit: int) -> bytes: ...
@@ -89,6 +87,9 @@ class Root:
         self.absent: set[str] = set()
         """Paths, or folders on the way to them, that were looked for and are not there."""
         self._folders: dict[str, str | None] = {"": "", "/": ""}
+        """Each folder's path with all links followed. None: a part of it is absent."""
+        self._gaps: dict[str, tuple[str, str]] = {}
+        """Of such a folder: the nearest one that is there, and the path below it that is not."""
 
     @property
     def live(self) -> bool:
@@ -105,7 +106,7 @@ class Root:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- files -----------------------------------------------------------------------------------------------------------
+    # -- files ---------------------------------------------------------------------------------------------------------
 
     def read(self, path: str, limit: int = FILE_LIMIT) -> str | None:
         """Text of a file without its trailing newline, None where it is absent. Raises Unreadable."""
@@ -115,7 +116,10 @@ class Root:
     def read_bytes(self, path: str, limit: int = FILE_LIMIT) -> bytes | None:
         """Content of a file, None where it is absent. Raises Unreadable."""
         place = self._place(path)
-        return self._lacks(path) if place is None else self.read_in(*place, limit)
+        if place is not None:
+            return self.read_in(*place, limit)
+        self._lacks(path)
+        return None
 
     def read_in(self, home: str, name: str, limit: int = FILE_LIMIT) -> bytes | None:
         """As `read_bytes`, of a name in a folder whose links are already followed (`Folder.home`)."""
@@ -151,7 +155,8 @@ class Root:
         """Text of a file as it is now, whatever was read before. Raises Unreadable."""
         place = self._place(path)
         if place is None:
-            return self._lacks(path)
+            self._lacks(path)
+            return None
         home, name = place
         now = self._fetch(home, name, f"{home}/{name}", limit)
         if isinstance(now, Unreadable):
@@ -170,7 +175,7 @@ class Root:
         data = None if home is None else self.data.get(f"{home}/{name}")
         return text_of(data) if isinstance(data, bytes) else None
 
-    # -- folders and links -----------------------------------------------------------------------------------------------
+    # -- folders and links ---------------------------------------------------------------------------------------------
 
     def folder(self, path: str) -> Folder:
         """The folder at a path, whether it is there or not."""
@@ -180,7 +185,8 @@ class Root:
         """Sorted names in a folder, None where there is no such folder. Raises Unreadable."""
         home = self._folder(path)
         if home is None:
-            return self._lacks(path)
+            self._lacks(path)
+            return None
         try:
             known = self.listed[home]
         except KeyError:
@@ -198,7 +204,8 @@ class Root:
             if error.errno != errno.ENOENT:
                 return self._refused(path, error)
         try:
-            return self._lacks(path)
+            self._lacks(path)
+            return None
         except Unreadable as kept:
             return kept
 
@@ -206,26 +213,33 @@ class Root:
         """What a symbolic link says, None where there is none. Raises Unreadable."""
         place = self._place(path)
         if place is None:
-            return self._lacks(path)
+            self._lacks(path)
+            return None
         home, name = place
         target = self._readlink(home, name) if name else None
         if target is None and f"{home}/{name}" in self.absent:
-            return self._lacks(path)
+            self._lacks(path)
+            return None
         return target
 
     def real(self, path: str) -> str | None:
         """The path that remains when each link is followed, below this root. None where it leads nowhere."""
-        place = self._place(path)
+        asked = path
         for _ in range(LINK_LIMIT):
+            place = self._place(path)
             if place is None:
-                return self._lacks(path)
+                self._lacks(path)
+                return None
             home, name = place
             target = self._readlink(home, name) if name else None
+            if target is None and (real := f"{home}/{name}") not in self.absent:
+                return real
             if target is None:
-                return self._lacks(path) if f"{home}/{name}" in self.absent else f"{home}/{name}"
+                self._lacks(path)
+                return None
             self._trust(home, name)
-            place = self._place(target if target[:1] == "/" else f"{home}/{target}")
-        raise Unreadable(path, "too many links")
+            path = target if target[:1] == "/" else f"{home}/{target}"
+        raise Unreadable(asked, "too many links")
 
     def exists(self, path: str) -> bool:
         """Whether there is a file, folder or device of that path. Raises Unreadable."""
@@ -249,7 +263,7 @@ class Root:
         return self.kinds[real]
 
     def mode(self, path: str) -> tuple[int, int, int] | None:
-        """Mode, owner and group (`st_mode`, `st_uid`, `st_gid`) of a file, None where it is absent. Raises Unreadable."""
+        """Mode, owner and group (`st_mode`, `st_uid`, `st_gid`), None where it is absent. Raises Unreadable."""
         real = self.real(path)
         if real is None:
             return None
@@ -336,6 +350,9 @@ class Root:
         home = self._folders[known]
         if home is not None:
             home = self._walk(home, path[len(known) :].split("/"), path)
+        else:
+            ancestor, missing = self._gaps[known]
+            self._gaps[path] = ancestor, missing + path[len(known) :]
         self._folders[path] = home
         return home
 
@@ -360,14 +377,16 @@ class Root:
                     home = ""
                 parts.extend(reversed(target.split("/")))
                 continue
-            home = f"{home}/{name}"
-            if home in self.absent:
+            found = f"{home}/{name}"
+            if found in self.absent:
+                self._gaps[path] = home, "/".join([found, *reversed(parts)])
                 return None
+            home = found
         if home.count("/") > DEPTH_LIMIT:
             raise Unreadable(path, "too deep")
         return home
 
-    # -- what is not there -----------------------------------------------------------------------------------------------
+    # -- what is not there ---------------------------------------------------------------------------------------------
 
     def _lacks(self, path: str) -> None:
         """Return for what is absent; raise Unreadable where a capture cannot tell whether it was."""
@@ -376,22 +395,30 @@ class Root:
             return
         refused = witness.unreadable(path)
         if refused is None:
-            ancestor = path.rpartition("/")[0]
-            while (home := self._folder(ancestor)) is None:
-                ancestor = ancestor.rpartition("/")[0]
-            real = home + path[len(ancestor) :]
+            ancestor, real = self._gap(path)
             if real != path:
                 refused = witness.unreadable(real)
-            if refused is None and not witness.absent(real, home):
+            if refused is None and not witness.absent(real, ancestor):
                 refused = NOT_CAPTURED
         if refused is not None:
             raise Unreadable(path, refused)
+
+    def _gap(self, path: str) -> tuple[str, str]:
+        """Of a path that is not there: the nearest folder that is, and the path below it, links followed."""
+        folder, _, name = path.rpartition("/")
+        if name in ("", ".", ".."):
+            folder, name = path, ""
+        home = self._folder(folder)
+        if home is not None:
+            return home, f"{home}/{name}"
+        ancestor, missing = self._gaps[folder]
+        return ancestor, f"{missing}/{name}".rstrip("/")
 
     def _refused(self, path: str, error: OSError) -> Unreadable:
         refused = None if self._witness is None else self._witness.unreadable(path)
         return Unreadable(path, refused or reason_of(error))
 
-    # -- commands and slow attributes ------------------------------------------------------------------------------------
+    # -- commands and slow attributes ----------------------------------------------------------------------------------
 
     def output(self, *argv: str) -> str | None:
         """What a command prints, None where it is not installed. Raises Unreadable (failed, timed out, not captured).
@@ -417,7 +444,7 @@ class Root:
             return kept
 
     def guarded(self, paths: Iterable[str]) -> None:
-        """Read attributes that may block behind a device lock, each within a deadline, so that later reads find them."""
+        """Read attributes that may block behind a device lock, each in time, so that later reads find them."""
         if not self.live:
             return
         from vmtune.root.deadline import read_all
@@ -425,10 +452,10 @@ class Root:
         wanted = []
         for path in paths:
             try:
-                place = self._place(path)
+                real = self.real(path)
             except Unreadable:
                 continue  # as each later read will say
-            if place is not None and (real := "/".join(place)) not in self.data:
+            if real is not None and real not in self.data:
                 wanted.append(real)
         self.data.update(read_all(wanted))
 

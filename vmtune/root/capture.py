@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from stat import S_ISDIR
@@ -86,14 +87,14 @@ def _bad(path: str, error: Exception) -> BadTree:
     return BadTree(path, (said or "cannot be read").lower())
 
 
-# -- somebody else's capture ---------------------------------------------------------------------------------------------
+# -- somebody else's capture -------------------------------------------------------------------------------------------
 
 
 class Foreign:
     """Witness of a tree that somebody else captured: a gap proves nothing unless the folder around it was captured.
 
-    A folder of /sys or /proc counts as captured where it directly holds a file or a link; one of folders alone is just a
-    way to something. Nobody captures the whole of /proc, /etc, /run, /dev or /var.
+    A folder of /sys or /proc counts as captured where it directly holds a file or a link; one of folders alone is just
+    a way to something. Nobody captures the whole of /proc, /etc, /run, /dev or /var.
     """
 
     def __init__(self, store: Memory | Directory) -> None:
@@ -101,7 +102,7 @@ class Foreign:
         self._captured: dict[str, bool] = {}
 
     def absent(self, path: str, ancestor: str) -> bool:  # noqa: ARG002
-        """Whether what is not in this tree was absent on the machine; `ancestor` is the nearest folder that is there."""
+        """Whether the machine lacked what this tree lacks; `ancestor` is the nearest folder that is there."""
         known = self._captured.get(ancestor)
         if known is None:
             known = self._captured[ancestor] = self._whole(ancestor)
@@ -125,7 +126,7 @@ class Foreign:
         raise Unreadable(" ".join(argv), NOT_CAPTURED)
 
 
-# -- our own -------------------------------------------------------------------------------------------------------------
+# -- our own -----------------------------------------------------------------------------------------------------------
 
 
 class Own:
@@ -160,7 +161,8 @@ def _restored(store: Memory | Directory, manifest: dict[str, Any], path: str) ->
     try:
         absent = _texts(manifest["absent"])
         listed = {folder: _names(names) for folder, names in _object(manifest["listed"])}
-        root = Root(store, name=path, witness=Own(frozenset(absent), {f: frozenset(n) for f, n in listed.items()}))
+        witness = Own(frozenset(absent), {folder: frozenset(names) for folder, names in listed.items()})
+        root = Root(_Recorded(store), name=path, witness=witness)
         root.data.update(dict.fromkeys(absent))
         root.data.update(_refusals(manifest["unreadable"]))
         root.links.update(_refusals(manifest["closed"]))
@@ -216,8 +218,22 @@ def _mode(value: Any) -> tuple[int, int, int]:
     return int(mode), int(owner), int(group)
 
 
-class _Listed:
-    """A store of our own capture: of folders that were not listed then, it cannot tell what they hold."""
+class _Recorded:
+    """The store of our own capture. It cannot tell what folders hold that were not listed then, nor anything's mode."""
+
+    def __init__(self, store: Memory | Directory) -> None:
+        self._names = store.names
+        self.read = store.read
+        self.readlink = store.readlink
+        self.is_folder = store.is_folder
+        self.close = store.close
+
+    def names(self, folder: str) -> list[str]:
+        self._names(folder)
+        raise OSError(errno.ENODATA, NOT_CAPTURED)
+
+    def status(self, folder: str, name: str) -> os.stat_result:  # noqa: ARG002
+        raise OSError(errno.ENODATA, NOT_CAPTURED)
 
 
 def _manifest(store: Memory | Directory, path: str) -> dict[str, Any] | None:

@@ -24,8 +24,8 @@ class Folder:
     """Attributes below one path. Its methods never raise: they keep what could not be read.
 
     Each returns its value, None where the attribute is absent, or an `Unreadable` in the value's place, whatever the
-    signature says: it is meant for a field of a `@value` class, which raises it when the field is used. To use a result at
-    once, pass it through `known`.
+    signature says: it is meant for a field of a `@value` class, which raises it when the field is used. To use a result
+    at once, pass it through `known`.
     """
 
     __slots__ = ("_home", "path", "root")

@@ -74,7 +74,9 @@ class Memory:
 
     def entries(self) -> list[tuple[str, Node | None]]:
         """Every path and what is there, None for a folder, those above before those below."""
-        every = ((f"{folder}/{name}", node) for folder, inside in self._folders.items() for name, node in inside.items())
+        every = (
+            (f"{folder}/{name}", node) for folder, inside in self._folders.items() for name, node in inside.items()
+        )
         return sorted(every, key=lambda entry: entry[0])
 
     def file(self, path: str) -> bytes | None:

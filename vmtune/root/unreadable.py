@@ -7,11 +7,12 @@ import errno
 NOT_CAPTURED = "not in this capture"
 """Reason where a captured tree has a gap, and nothing tells whether the machine lacked the file."""
 
+IS_FOLDER = "is a folder"
 _REASONS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.EFBIG: "larger than is believed of such a file",
-    errno.EISDIR: "is a folder",
+    errno.EISDIR: IS_FOLDER,
     errno.EINVAL: "invalid argument",
     errno.EIO: "input/output error",
     errno.ELOOP: "too many links",

@@ -1,4 +1,4 @@
-"""Database servers that run on this machine, and what they are configured to use. None of their programs is ever run."""
+"""Database servers that run here, and what they are configured to use. None of their programs is ever run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where engines other than PostgreSQL keep their configuration and data, as far as their command line and folders tell."""
+"""Where engines other than PostgreSQL keep configuration and data, as far as command line and folders tell."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from vmtune.host.database import Place
 from vmtune.host.database.process import Process, kept
+from vmtune.root.folder import keep
 from vmtune.root.unreadable import Unreadable
-from vmtune.value import peek
 
 if TYPE_CHECKING:
     from vmtune.root import Root
@@ -59,30 +59,38 @@ def option(argv: tuple[str, ...], names: tuple[str, ...]) -> str | None:
 
 def _files(root: Root, process: Process) -> tuple[str, ...]:
     named = option(process.argv, _NAMED.get(process.engine, ()))
-    if named is not None:
-        return (named,)
-    return tuple(path for path in _USUAL[process.engine] if peek(lambda path=path: root.exists(path)))  # type: ignore[misc]
+    return (named,) if named is not None else _there(root, _USUAL[process.engine])
+
+
+def _there(root: Root, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the files that are there."""
+    there = []
+    for path in paths:
+        try:
+            if root.exists(path):
+                there.append(path)
+        except Unreadable:
+            continue
+    return tuple(there)
 
 
 def _oracle(root: Root, process: Process) -> Place:
-    """The instance is in the process's title, the home is two folders above its program."""
-    instance = process.argv[0].rpartition("ora_pmon_")[2] if process.argv[0] else process.comm.removeprefix("ora_pmon_")
-    program = peek(lambda: process.executable)
-    if program is None:
-        away = kept(lambda: process.executable)
-        return Place(instance, away, None, away)  # type: ignore[arg-type]
+    """The instance is in the process's title; its files are in the home, two folders above the program."""
+    instance = (process.argv[0] or process.comm).rpartition("ora_pmon_")[2]
+    try:
+        program = process.executable or ""
+    except Unreadable as refused:
+        return Place(instance or None, keep(refused), None, keep(refused))
     home = program.rpartition("/")[0].rpartition("/")[0]
     found = _ORACLE_VERSION.search(program)
     names = (f"spfile{instance}.ora", f"init{instance}.ora") if "/" not in instance else ()
-    files = tuple(f"{home}/dbs/{name}" for name in names)
-    return Place(
-        instance or None,
-        found[1] if found else None,
-        None,
-        tuple(path for path in files if peek(lambda path=path: root.exists(path))),  # type: ignore[misc]
-    )
+    files = _there(root, tuple(f"{home}/dbs/{name}" for name in names))
+    return Place(instance or None, found[1] if found else None, None, files)
 
 
 def _hana(process: Process) -> Place:
-    found = _HANA_SYSTEM.search(peek(lambda: process.executable) or peek(lambda: process.folder) or "")
-    return Place(f"{found[1]}{found[2]}" if found else None, None, None, ())
+    try:
+        found = _HANA_SYSTEM.search(process.executable or "")
+    except Unreadable as refused:
+        return Place(keep(refused))
+    return Place(f"{found[1]}{found[2]}" if found else None)

@@ -29,6 +29,8 @@ _CLUSTER = re.compile(r"/postgresql/([0-9]{1,2}(?:\.[0-9])?/[^/]{1,60})/?")
 _CONTROL = "global/pg_control"
 _CONTROL_VERSION = 1300
 _SEGMENT_LEAST, _SEGMENT_MOST = 1 << 20, 1 << 30
+SEGMENT_DEFAULT = 16 << 20
+"""Size of a WAL segment where initdb is told no other: taken where a capture lacks the control file."""
 
 
 def describe(root: Root, process: Process) -> tuple[Place, Configured]:
@@ -104,7 +106,8 @@ def _shared_memory(root: Root, process: Process, read: Configuration, version: s
     segment = _SEGMENT_LEAST
     if numbers["wal_buffers"] == -1 and numbers["shared_buffers"] // 32 > _SEGMENT_LEAST // BLOCK:
         path = f"{read.data_directory}/{_CONTROL}"
-        segment = control_segment_bytes(read_as(root, process, path) or b"", path)
+        control = peek(lambda: read_as(root, process, path))
+        segment = SEGMENT_DEFAULT if control is None else control_segment_bytes(control, path)
     return shared_memory_bytes(numbers, loaded, segment)
 
 

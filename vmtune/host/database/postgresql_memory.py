@@ -1,8 +1,8 @@
 """How much shared memory PostgreSQL 15 asks for, from its settings.
 
-The sum of src/backend/storage/ipc/ipci.c, CalculateShmemSize, with the sizes of the structures on 64-bit Linux (as built by
-Debian and PGDG: OpenSSL, GSSAPI, 8 kB blocks). Equal to the byte with what PostgreSQL 15.18 logs at DEBUG3 before it
-rounds. Another major version adds and changes terms: nothing here holds for it.
+The sum of src/backend/storage/ipc/ipci.c, CalculateShmemSize, with the sizes that its structures have on 64-bit Linux
+(as built by Debian and PGDG: OpenSSL, GSSAPI, blocks of 8 kB), found by the sizes that PostgreSQL 15.18 logs at
+DEBUG3. Another major version adds and changes terms: nothing here holds for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 MAJOR = 15
 BLOCK = 8192
 AUXILIARY_PROCESSES, AUXILIARY_KINDS = 5, 6
+CHECKPOINT_REQUESTS = 10_000_000
+"""Requests to the checkpointer that are kept at most; early minor versions of 15 kept one for each buffer."""
 QUIET_LIBRARIES = frozenset(("", "auto_explain", "passwordcheck", "auth_delay", "sslinfo"))
 """Preloaded libraries that ask for no shared memory."""
 KNOWN_LIBRARIES = QUIET_LIBRARIES | {"pg_stat_statements", "pg_prewarm"}
@@ -21,7 +23,7 @@ _FIXED = _REST + 128 * 201 + 72 + 456 + 9 * 128 + 104 + 104 + 32 + 32 + 64 + 656
 
 
 def shared_memory_bytes(settings: Mapping[str, int], libraries: frozenset[str], wal_segment_bytes: int) -> int:
-    """Size of the shared memory segment. `settings` are in PostgreSQL's own units: blocks, MB, bytes, minutes, numbers."""
+    """Size of the shared memory segment. The settings are in PostgreSQL's own units: blocks, MB, bytes, minutes."""
     buffers = settings["shared_buffers"]
     prepared = settings["max_prepared_transactions"]
     senders, slots = settings["max_wal_senders"], settings["max_replication_slots"]
@@ -63,7 +65,7 @@ def _wal(stated: int, buffers: int, wal_segment_bytes: int) -> int:
 
 
 def _buffers(count: int) -> int:
-    return count * (64 + BLOCK + 16 + 20) + 2 * 128 + 24 * count + _hash(count + 128, 24)
+    return count * (64 + BLOCK + 16 + 20) + 2 * 128 + 24 * min(count, CHECKPOINT_REQUESTS) + _hash(count + 128, 24)
 
 
 def _locks(count: int) -> int:

@@ -1,8 +1,8 @@
 """PostgreSQL's configuration, as the server itself would take it at its next start.
 
-Sources: src/backend/utils/misc/guc-file.l (lines, includes, escapes) and guc.c (numbers, units) of PostgreSQL 15. Of each file
-only settings that are named here are kept, and a file is read only where the server's own user may read it: a link or an
-`include` cannot make anybody else's file show.
+Sources: src/backend/utils/misc/guc-file.l (lines, includes, escapes) and guc.c (numbers, units) of PostgreSQL 15. Of
+each file only settings that are named here are kept, and a file is read only where the server's own user may read it:
+neither a link nor an `include` can make anybody else's file show.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from stat import S_IRGRP, S_IROTH, S_IWOTH, S_IXUSR
+from stat import S_IROTH, S_IWOTH, S_IXOTH, S_IXUSR
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from vmtune.host.process import processes, unseen
@@ -78,7 +78,7 @@ class Process(NamedTuple):
 
 
 def servers(host: Host) -> tuple[Process, ...]:
-    """The database servers that run here, by pid, without those in containers. Raises Unreadable where nobody can say."""
+    """The database servers here, by pid, without those in containers. Raises Unreadable where nobody can say."""
     found: dict[Engine, list[int]] = {}
     seen = processes(host)
     for pid, comm in seen.items():
@@ -102,16 +102,26 @@ def servers(host: Host) -> tuple[Process, ...]:
 
 
 def read_as(root: Root, process: Process, path: str) -> bytes | None:
-    """Content of a file that the process's own user may read, None where it is absent. Raises Unreadable.
+    """Content of a file that the process's own user may reach and read, None where it is absent. Raises Unreadable.
 
     A captured tree has no owners: there each file may be read.
     """
-    status = root.mode(path) if root.live and process.uid != 0 else None
-    if status is not None:
-        mode, uid, gid = status
-        if not (mode & S_IROTH or uid == process.uid or (mode & S_IRGRP and gid in process.groups)):
+    real = root.real(path) if root.live and process.uid != 0 else None
+    if real is not None:
+        folder, may = real.rpartition("/")[0], _may(root, process, real, S_IROTH)
+        while folder and may:
+            folder, may = folder.rpartition("/")[0], _may(root, process, folder, S_IXOTH)
+        if not may:
             raise Unreadable(path, f"not a file that {process.user or process.uid} may read")
     return root.read_bytes(path)
+
+
+def _may(root: Root, process: Process, path: str, permission: int) -> bool:
+    """Whether a process's user has a permission, given as the one of others."""
+    mode, uid, gid = root.mode(path) or (0, 0, 0)
+    if uid == process.uid:
+        return bool(mode & permission << 6)
+    return bool(mode & (permission << 3 if gid in process.groups else permission))
 
 
 def kept(read: Callable[[], T]) -> T:

@@ -32,7 +32,7 @@ WORD_LIMIT = 4096
 """Characters of a name, path or word that are believed at most (PATH_MAX)."""
 NUMBER_LIMIT = 1 << 63
 _COMMON = 16
-"""Characters of a word that many documents may have, at most: such words are kept once."""
+"""Characters of a word that many documents may have, at most: such words are kept once. Longer numbers are none."""
 
 
 def read_document(root: Root, path: str) -> Element | None:
@@ -98,7 +98,7 @@ def shared(one: T) -> T:
     return like
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=8192, typed=True)  # typed: tuples of two classes are equal when their fields are
 def _like(one: Any) -> Any:
     return one
 
@@ -131,6 +131,15 @@ def scaled_bytes(text: str, unit: str | None, default: int = 1024) -> int:
     if size >= NUMBER_LIMIT:
         raise ValueError("too large")
     return size
+
+
+@lru_cache(maxsize=8192)
+def pci_address(domain: str, bus: str, slot: str, function: str) -> str:
+    """A PCI address as the kernel writes it, of decimal or 0x numbers. Raises ValueError."""
+    numbers = [int(text, 0) for text in (domain, bus, slot, function)]
+    if not all(0 <= number < limit for number, limit in zip(numbers, (1 << 32, 256, 32, 8), strict=True)):
+        raise ValueError("out of range")
+    return f"{numbers[0]:04x}:{numbers[1]:02x}:{numbers[2]:02x}.{numbers[3]}"
 
 
 def whole(text: str) -> int:
@@ -215,9 +224,11 @@ class Place:
         if text is None or element is None:
             return None
         try:
-            return cpu_set(text)
+            if len(text) <= WORD_LIMIT:
+                return cpu_set(text)
         except ValueError:
-            return self.wrong(element, attribute, text, "a list of numbers")
+            pass
+        return self.wrong(element, attribute, text, "a list of numbers")
 
     def size(self, element: Element | None, attribute: str = "", default: int = 1024) -> int | None:
         """A size in bytes, by the element's `unit`, else in KiB; in whole KiB upwards, as libvirt keeps it."""
@@ -235,12 +246,11 @@ class Place:
             return None
         parts = [element.get(name, "0") for name in ("domain", "bus", "slot", "function")]
         try:
-            domain, bus, slot, function = (int(part, 0) for part in parts)
+            if max(map(len, parts)) <= _COMMON:
+                return pci_address(*parts)
         except ValueError:
-            return self.wrong(element, "", ":".join(parts), "a PCI address")
-        if not (0 <= domain < 1 << 32 and 0 <= bus < 256 and 0 <= slot < 32 and 0 <= function < 8):
-            return self.wrong(element, "", ":".join(parts), "a PCI address")
-        return intern(f"{domain:04x}:{bus:02x}:{slot:02x}.{function}")
+            pass
+        return self.wrong(element, "", ":".join(parts), "a PCI address")
 
     def states(self, elements: Iterable[Element] | None, name: str = "", attribute: str = "state") -> dict[str, bool]:
         """Switches by the name of their element, or by its attribute `name`: on unless `attribute` says off."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vmtune.host.domain.document import read_document, unreadable
 from vmtune.host.domain.values import Broken, Domain, Found
 from vmtune.root.folder import keep
-from vmtune.root.unreadable import Unreadable
+from vmtune.root.unreadable import NOT_CAPTURED, Unreadable
 
 if TYPE_CHECKING:
     from vmtune.host import Host
@@ -37,7 +37,8 @@ def read(host: Host) -> Found[Domain]:
     domains = _joined(defined, live + processes, broken)
     if unlisted and not domains and not broken:
         raise unlisted[0].again()
-    broken.extend(Broken(kept.path, kept.path, kept.reason) for kept in unlisted)
+    # Where a capture has one folder and not the other, what the one tells is judged.
+    broken.extend(Broken(kept.path, kept.path, kept.reason) for kept in unlisted if kept.reason != NOT_CAPTURED)
     told = _Told(host.root)
     return Found.of((told.of(domain) for domain in sorted(domains, key=lambda domain: domain.name)), broken)
 

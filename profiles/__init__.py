@@ -1,0 +1,1 @@
+"""What vmtune sets: one TOML file a profile."""
