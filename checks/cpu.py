@@ -8,7 +8,7 @@ from vmtune.check import HOST, Finding, Info, Outcome, Severity, Unknown, Worklo
 from vmtune.cpuset import CpuSet, union
 from vmtune.host import Host
 from vmtune.host.cpu import Cpus
-from vmtune.host.domain import Domain
+from vmtune.host.domain import Domain, require_all
 
 CPUS = "/sys/devices/system/cpu"
 SMALL_CORES = ("atom", "lowpower")
@@ -165,3 +165,4 @@ def vcpu_pin_conflict_between_domains(host: Host) -> Outcome:
             )
         if domain.dedicated(cores):
             owners |= {cpu: domain.name for cpu in claimed if cpu not in owners}
+    require_all(host)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from vmtune.check import HOST, Finding, Info, Outcome, Severity, Skip, Unknown, Workload, check
 from vmtune.host import Host
+from vmtune.host.domain import require_all
 from vmtune.host.hugepages import Pool, Wish, wishes
 from vmtune.host.numa import Node
 from vmtune.root import NOT_CAPTURED, Unreadable
@@ -153,6 +154,7 @@ def hugepages_node_short(node: Node, host: Host) -> Outcome:
     for size, bound in sorted(here.items()):
         yield from _short(node, host, size, bound, pools.get(size))
     yield from _misplaced(node, host, here, demands)
+    require_all(host)
 
 
 def _short(node: Node, host: Host, size: int, bound: list[PageDemand], pool: Pool | None) -> Outcome:
@@ -246,6 +248,7 @@ def thp_unsuited(host: Host, workload: Workload) -> Outcome:
         wanted = f"{len(domains) - len(on_hugetlb)} VMs sit on ordinary memory, but enabled is never"
     if wanted:
         yield _thp_finding(wanted, "enabled", enabled, "madvise")
+    require_all(host)
     if thp.defrag is None:
         raise Unknown(f"{THP}/defrag: absent")
     if thp.defrag.active == "always" and workload in (Workload.DB, Workload.LATENCY):

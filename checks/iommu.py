@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from vmtune.check import HOST, PHYSICAL, Evidence, Finding, Info, Outcome, Severity, Skip, Unknown, check
 from vmtune.host import Host
+from vmtune.host.domain import require_all
 from vmtune.host.pci import Function
 from vmtune.root import Unreadable
 from vmtune.site import Site
@@ -91,6 +92,7 @@ def _passthrough_wanted(host: Host, site: Site) -> str | None:
             return f"domain {domain.name} is given {domain.host_addresses[0]}"
         if any(interface.is_assigned or interface.type == "vdpa" for interface in domain.interfaces):
             return f"domain {domain.name} has an interface of the type hostdev or vdpa"
+    require_all(host)
     return None
 
 
@@ -113,6 +115,7 @@ def iommu_group_shared(host: Host) -> Outcome:
         for address in domain.host_addresses:
             assigned[address].append(domain.name)
     if not assigned:
+        require_all(host)
         raise Skip("no domain is given a device")
     by_group: dict[int, list[Function]] = defaultdict(list)
     lost = []
@@ -136,6 +139,7 @@ def iommu_group_shared(host: Host) -> Outcome:
         yield from _viable(number, [member for member in members if member], assigned, functions[0].address)
     if lost:
         raise Unknown("; ".join(lost[:3]))
+    require_all(host)
 
 
 def _viable(number: int, members: list[Function], assigned: dict[str, list[str]], first: str) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,17 @@ def test_conforms(name: str) -> None:
         assert texts.get("Fix now") or texts.get("Fix for good")
         assert check.subject == ALL[name][0].subject
         assert check.severity == ALL[name][0].severity
+
+
+def test_ids_are_those_of_the_catalogue(captures: Path) -> None:
+    """Each id, its subject and its severity stand in the index of the catalogue beside the captured machines."""
+    index = captures.parent / "catalog" / "index.tsv"
+    if not index.is_file():
+        pytest.skip("no index of the catalogue beside the captured machines")
+    rows = [line.split("\t") for line in index.read_text().splitlines()[1:]]
+    known = {row[0]: (row[1], row[3]) for row in rows}
+    ours = {name: (functions[0].subject, str(functions[0].severity)) for name, functions in ALL.items()}
+    assert ours == {name: known.get(name) for name in ours}
 
 
 def test_findings_carry_evidence() -> None:

@@ -11,7 +11,7 @@ from vmtune.host import Host
 from vmtune.root import NO_HOST, NOT_CAPTURED, Root, Unreadable
 from vmtune.site import Site
 from vmtune.things import KINDS, Kind
-from vmtune.value import peek
+from vmtune.workload import Workloads
 
 
 class Result(NamedTuple):
@@ -67,7 +67,7 @@ class Audit:
         self.site = site or Site()
         self.options = options or Options()
         self.sample = Sample(host.root, self.options.sample_seconds)
-        self._own_workload: tuple[Workload, str] | None = None
+        self.workloads = Workloads(host, self.site, self.options.workload)
 
     def run(
         self, checks: dict[str, list[Check]], progress: Callable[[int, int, str], None] | None = None
@@ -138,13 +138,16 @@ class Audit:
     def _judge(self, check: Check, kind: Kind, thing: Any) -> Iterator[Result]:
         target = kind.target(thing)
         try:
-            workload, _ = self.workload_of(thing)
+            workload, _, doubt = self.workloads.of(thing)
         except Exception as error:  # noqa: BLE001 - a reader's bug costs one result, not the audit
             yield self._row(check, target, Status.ERROR, _trace(error), Workload.GENERAL)
             return
         if check.workloads and workload not in check.workloads:
             reason = f"asked for {', '.join(check.workloads)}; the workload is {workload}"
-            yield self._row(check, target, Status.SKIP, reason, workload)
+            if doubt is None:
+                yield self._row(check, target, Status.SKIP, reason, workload)
+            else:
+                yield self._row(check, target, Status.UNKNOWN, f"{reason}, as far as is known ({doubt})", workload)
             return
         found = 0
         try:
@@ -191,37 +194,6 @@ class Audit:
 
     def _evidence(self, evidence: Evidence) -> tuple[str, str | None]:
         return (evidence, self.host.root.seen(evidence)) if isinstance(evidence, str) else evidence
-
-    # -- workloads -----------------------------------------------------------------------------------------------------
-
-    def workload_of(self, thing: Any) -> tuple[Workload, str]:
-        """What a thing is there for, and why that is believed."""
-        if self.options.workload is not None:
-            return self.options.workload, "--workload"
-        if thing.__class__.__name__ == "Domain":
-            declared = self.site.workload_of(thing.name)
-            if declared is not None:
-                return declared, f"{self.site.source}: domains"
-            said = peek(lambda: thing.metadata.workload)
-            if said is not None:
-                return Workload(said), f"{thing.source}: metadata"
-            return Workload.GENERAL, "nothing else is declared"
-        if self._own_workload is None:
-            self._own_workload = self._find_workload()
-        return self._own_workload
-
-    def _find_workload(self) -> tuple[Workload, str]:
-        """The machine's own workload: declared, that of its most demanding domain, or of a database it runs."""
-        if self.site.workload is not None:
-            return self.site.workload, str(self.site.source)
-        of_domains = {self.workload_of(domain)[0] for domain in peek(lambda: self.host.domains) or ()}
-        for workload in (Workload.LATENCY, Workload.DB, Workload.NETWORK):
-            if workload in of_domains:
-                return workload, "the most demanding of its domains"
-        databases = peek(lambda: self.host.databases)
-        if databases:
-            return Workload.DB, f"{databases[0].engine} runs here (pid {databases[0].pid})"
-        return Workload.GENERAL, "nothing else is declared or found"
 
 
 def _cannot_know(kept: Unreadable) -> tuple[Status, str]:

@@ -43,9 +43,12 @@ class Case(NamedTuple):
     def results(self, *, only: bool) -> list[Result]:
         """The audit of the changed machine: of this check, or of all."""
         host = alone(self.vmx) if self.vmx else machines.host(self.machine, self.change, swap=self.swap)
+        return self.judge(host, only=only)
+
+    def judge(self, host: Host, *, only: bool = True) -> list[Result]:
+        """The audit of a machine as this case asks for it."""
         options = Options(workload=self.workload, roles=self.roles, sample_seconds=0)
-        site = Site(assume=self.assume)
-        return machines.audit(host, only=self.check if only else None, site=site, options=options)
+        return machines.audit(host, only=self.check if only else None, site=Site(assume=self.assume), options=options)
 
     def unchanged(self) -> list[Result]:
         """The audit of all checks on the machine without the change."""

@@ -92,7 +92,8 @@ def command(
     started, begun = datetime.now(UTC), time.monotonic()
     results, complete = _run(audit, checks)
     threshold = None if fail_on == "none" else Severity[fail_on.upper()]
-    own, why = _own_workload(audit, kinds)
+    # The machine's own, or that of the one thing which is judged alone.
+    purpose = audit.workloads.of(host.domains[0] if kinds == {"Domain"} else host)
     report = Report(
         run=Run(
             id=f"{started:%Y%m%dT%H%M%SZ}-{os.getpid():x}",
@@ -101,8 +102,8 @@ def command(
             complete=complete,
             privileged=os.geteuid() == 0,
             tree=tree or domain or vmx if not host.root.live else None,
-            workload=own,
-            workload_source=why,
+            workload=purpose.workload,
+            workload_source=purpose.source,
         ),
         host=host,
         results=results,
@@ -176,10 +177,3 @@ def _run(audit: Audit, checks: dict[str, list[Check]]) -> tuple[list[Result], bo
     finally:
         progress.clear()
     return results, True
-
-
-def _own_workload(audit: Audit, kinds: frozenset[str]) -> tuple[Workload, str]:
-    """The workload that heads the report: the machine's own, or that of the one thing judged alone."""
-    if kinds == {"Domain"}:
-        return audit.workload_of(audit.host.domains[0])
-    return audit.workload_of(audit.host)

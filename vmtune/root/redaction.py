@@ -39,8 +39,8 @@ _NAME_FILES = ("/proc/sys/kernel/hostname", "/etc/hostname")
 _CLASS_FILES = frozenset({"class_id", "modalias"})
 """Files whose UUIDs name a kind of thing, not one of them."""
 _PLACEHOLDERS = re.compile(
-    rb"(?i)0+|f+|x+|none|n/?a|unknown|empty|default string|not \w+|to be filled.*|system \w+( \w+)?|(base board |chassis )?"
-    rb"(serial|asset)( number|[- ]tag)?|0?123456789|\.+|-+"
+    rb"(?i)0+|f+|x+|none|n/?a|unknown|empty|default string|not \w+|to be filled.*|system \w+( \w+)?"
+    rb"|(base board |chassis )?(serial|asset)( number|[- ]tag)?|0?123456789|\.+|-+"
 )
 _COMMON_NAMES = frozenset(b"localhost linux kvm host node server debian ubuntu fedora qemu intel amd none nvme".split())
 _SHORTEST_WORD, _SHORTEST_NUMBER, _SHORTEST_NAME = 6, 8, 3
@@ -54,7 +54,7 @@ _MAC_NAME = rb"(?<=enx)[0-9a-f]{12}(?![0-9a-z])"
 _IPV4 = rb"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\w)"
 _IPV6 = rb"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}|:)(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:.])"
 _SECRET = (
-    rb"(?i:(?P<key>[\w.-]*(?:passwd|password|passphrase|psk|secret|token)\s*[=:]\s*|secret,[^\s\0]*?\bdata=))"
+    rb"(?i:(?:passwd|password|passphrase|psk|secret|token)\s?[=:]\s?|secret,[^\s\0]{0,200}?\bdata=)"
     rb"(?:\"(?P<double>[^\"\n]+)\"|'(?P<single>[^'\n]+)'|(?P<bare>[^\s,;&<>'\"\0]+))"
 )
 _MAPPER = re.compile(rb"((?:part\d+-)?(?:LVM|mpath|DMRAID|CRYPT(?:-[A-Z]+\d*)?)-)(\w{16,})")
@@ -121,30 +121,29 @@ class _Redactor:
                 self._kept.update(found.lower() for found in re.findall(_UUID, data))
             elif path in _NAME_FILES:
                 self._whole.add(path)
-                words.update(
-                    each
-                    for each in {value, value.partition(b".")[0]}
-                    if len(each) >= _SHORTEST_NAME and each.lower() not in _COMMON_NAMES and each not in parts
-                )
+                for each in value.partition(b".")[::2]:
+                    if len(each) >= _SHORTEST_NAME and each.lower() not in _COMMON_NAMES and each not in parts:
+                        words.add(each)
             elif name in _SECRET_FILES and value and not _PLACEHOLDERS.fullmatch(value):
                 self._whole.add(path)
                 value = _own_part(value)
                 if len(value) >= (_SHORTEST_NUMBER if value.isdigit() else _SHORTEST_WORD) and value not in parts:
                     words.add(value)
-        longest = sorted((re.escape(word) for word in words), key=len, reverse=True)
-        self._words = re.compile(rb"(?<![0-9A-Za-z])(?:%b)(?![0-9A-Za-z])" % b"|".join(longest)) if longest else None
+        self._words = sorted(words, key=len, reverse=True)
+        """What is replaced wherever it stands alone, the longest first."""
 
     def content(self, path: str, data: bytes) -> bytes:
         """A file's content."""
         name = path.rpartition("/")[2]
-        if name in _BINARY_FILES:
+        if name in _BINARY_FILES and path != _BIOS:
             return b""
         if path in self._whole:
             value = data.strip()
             start = data.index(value)
             own = _own_part(value)
             kept = start + len(value) - len(own)
-            return data[:kept] + self._alike(own) + data[kept + len(own) :]
+            other = b".".join(self._alike(part) for part in own.partition(b".")[::2])
+            return data[:kept] + other[: len(own)] + data[kept + len(own) :]
         if name == "uuid":
             data = _MAPPER.sub(lambda found: found[1] + self._alike(found[2]), data)
         return self._replaced(data, versions=any(word in name for word in ("version", "release", "rev", "firmware")))
@@ -180,16 +179,19 @@ class _Redactor:
             if kind == "ipv6":
                 return self._ipv6(value)
             if kind == "mac":
-                return (
-                    value[:9] + self._alike(value[9:], value) if value.strip(b"0:") and value.strip(b"fF:") else value
-                )
+                told = value.strip(b"0:") and value.strip(b"fF:")
+                return value[:9] + self._alike(value[9:], value) if told else value
             if kind == "mac_name":
                 pairs = b":".join(value[place : place + 2] for place in range(0, 12, 2))
                 return value[:6] + self._alike(pairs[9:], pairs).replace(b":", b"")
             return value if value.lower() in self._kept or not value.strip(b"0:-") else self._alike(value)
 
         data = _PATTERN.sub(by_form, data)
-        return data if self._words is None else self._words.sub(lambda found: self._alike(found[0]), data)
+        words = [re.escape(word) for word in self._words if word in data]
+        if not words:
+            return data
+        pattern = rb"(?<![0-9A-Za-z])(?:%b)(?![0-9A-Za-z])" % b"|".join(words)
+        return re.sub(pattern, lambda found: self._alike(found[0]), data)
 
     def _secret(self, found: re.Match[bytes]) -> bytes:
         value = found["double"] or found["single"] or found["bare"]

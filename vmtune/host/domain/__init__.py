@@ -10,7 +10,7 @@ from vmtune.root.unreadable import Unreadable
 if TYPE_CHECKING:
     from vmtune.host import Host
 
-__all__ = ["BadDomain", "Broken", "Domain", "Found", "Status", "broken", "from_file", "read"]
+__all__ = ["BadDomain", "Broken", "Domain", "Found", "Status", "broken", "from_file", "read", "require_all"]
 
 
 def read(host: Host) -> Found[Domain]:
@@ -27,6 +27,12 @@ def broken(host: Host) -> tuple[Broken, ...]:
     """Domains that are there but could not be read. Raises Unreadable where nobody can know of any domain."""
     found: tuple[Domain, ...] = host.domains
     return found.broken if isinstance(found, Found) else ()
+
+
+def require_all(host: Host) -> None:
+    """Raises Unreadable where a domain could not be read: for what needs to know them all."""
+    for each in broken(host):
+        raise Unreadable(each.source, each.reason)
 
 
 def from_file(data: bytes | str, source: str) -> Domain:
