@@ -8,6 +8,7 @@ from vmtune.check import Finding, Info, Outcome, Severity, Skip, Unknown, Worklo
 from vmtune.host import Host
 from vmtune.host.block import Disk
 from vmtune.root.folder import Choice
+from vmtune.shell import quoted
 
 DEADLINE = ("mq-deadline", "deadline")
 NONE = ("none", "noop")
@@ -55,7 +56,7 @@ def io_scheduler_unsuited(disk: Disk, host: Host, workload: Workload) -> Outcome
             severity=Severity.LOW,
             expected=wanted,
             actual=scheduler.active,
-            now=(f"echo {wanted} > {path}",),
+            now=(f"echo {wanted} > {quoted(path)}",),
             for_good=_udev_rule(disk, wanted),
             setting=f"block:{disk.name}/scheduler",
             key=name if name != disk.name else None,

@@ -9,6 +9,7 @@ from vmtune.cpuset import CpuSet, union
 from vmtune.host import Host
 from vmtune.host.cpu import Cpus
 from vmtune.host.domain import Domain, require_all
+from vmtune.shell import quoted, virsh_edit
 
 CPUS = "/sys/devices/system/cpu"
 SMALL_CORES = ("atom", "lowpower")
@@ -99,7 +100,7 @@ def vcpu_pin_conflict(domain: Domain, host: Host) -> Outcome:
                 expected=f"CPUs among {online}",
                 actual=str(missing),
                 now=tuple(f"echo 1 > {CPUS}/cpu{cpu}/online" for cpu in missing if cpu in (host.cpu.present or online)),
-                for_good=(f"virsh edit {domain.name}: <cputune> on CPUs that are there",),
+                for_good=(virsh_edit(domain.name, "<cputune> on CPUs that are there"),),
                 setting=f"domain:{domain.name}",
                 key="offline",
             )
@@ -125,7 +126,7 @@ def _doubled(domain: Domain) -> Outcome:
                 severity=Severity.HIGH,
                 expected="a CPU for each vCPU",
                 actual=f"CPU {cpu} twice",
-                for_good=(f"virsh vcpupin {domain.name} {vcpu} CPU --live --config",),
+                for_good=(f"virsh vcpupin {quoted(domain.name)} {vcpu} CPU --live --config",),
                 setting=f"domain:{domain.name}",
                 key=f"vcpu{vcpu}",
             )
@@ -158,7 +159,7 @@ def vcpu_pin_conflict_between_domains(host: Host) -> Outcome:
                 severity=Severity.HIGH,
                 expected="CPUs of its own",
                 actual=f"shares {cpus} with {other}",
-                for_good=(f"virsh edit {domain.name}: <cputune> without CPUs {cpus}",),
+                for_good=(virsh_edit(domain.name, f"<cputune> without CPUs {cpus}"),),
                 setting=f"domain:{domain.name}",
                 key=other,
                 target=f"domain/{domain.name}",

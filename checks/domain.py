@@ -6,6 +6,7 @@ from vmtune.check import Evidence, Finding, Info, Outcome, Severity, Workload, c
 from vmtune.host import Host
 from vmtune.host.domain import Domain
 from vmtune.host.domain.disks import Disk
+from vmtune.shell import virsh_edit
 from vmtune.site import Site
 from vmtune.value import peek
 
@@ -46,7 +47,7 @@ def _cache(domain: Domain, disk: Disk, workload: Workload, moves: bool) -> Outco
     cache, io = disk.driver.cache, disk.driver.io
     said = f"cache='{cache}'" if cache else "no cache attribute, which is writeback"
     evidence: tuple[Evidence, ...] = ((domain.source, f"disk {disk.target}: {said}" + (f", io='{io}'" if io else "")),)
-    mend = (f"virsh edit {domain.name}: disk {disk.target}: <driver cache='none' io='native'/>",)
+    mend = (virsh_edit(domain.name, f"disk {disk.target}: <driver cache='none' io='native'/>"),)
 
     def finding(message: str, severity: Severity | None, key: str = "") -> Finding:
         return Finding(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from vmtune.audit import Sample
+from typing import TYPE_CHECKING
+
 from vmtune.check import GUEST, Finding, Info, Outcome, Role, Severity, Skip, Workload, check
 from vmtune.host import Host
 from vmtune.host.stat import PATH, TICKS_PER_SECOND, CpuTime, parse
 from vmtune.value import peek
+
+if TYPE_CHECKING:
+    from vmtune.audit import Sample
 
 MEANT_BY_CONTAINER = "sysctl and sysfs values are the host's and cannot be changed from here"
 

@@ -11,6 +11,7 @@ from vmtune.host.domain import require_all
 from vmtune.host.hugepages import Pool, Wish, wishes
 from vmtune.host.numa import Node
 from vmtune.root import NOT_CAPTURED, Unreadable
+from vmtune.shell import remark
 from vmtune.sizing import PageDemand, page_demands, total
 
 THP = "/sys/kernel/mm/transparent_hugepage"
@@ -58,7 +59,7 @@ def hugepages_pool_short(host: Host) -> Outcome:
                 expected=str(wanted),
                 actual=str(have),
                 now=(f"echo {wanted} > {path} && cat {path}",) if pool else (),
-                for_good=(f"{wish.source}: {wish.text}, at a boot with enough unfragmented memory",),
+                for_good=(remark(f"{wish.source}: {wish.text}; a reboot finds more memory in one piece"),),
                 setting=f"hugepages:{'host' if node is None else f'node{node}'}/{size >> 10}kB",
                 key=f"{size >> 10}kB" + ("" if node is None else f"/node{node}"),
             )

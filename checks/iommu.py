@@ -9,6 +9,7 @@ from vmtune.host import Host
 from vmtune.host.domain import require_all
 from vmtune.host.pci import Function
 from vmtune.root import Unreadable
+from vmtune.shell import quoted, remark, virsh_edit
 from vmtune.site import Site
 
 UNITS = "/sys/class/iommu"
@@ -76,7 +77,7 @@ def iommu_off(host: Host, site: Site) -> Outcome:
                 else "grubby --update-kernel=ALL --remove-args='amd_iommu iommu'",
             )
             if in_firmware
-            else ("switch VT-d, AMD-Vi or the IOMMU on in the firmware set-up",)
+            else (remark("switch VT-d, AMD-Vi or the IOMMU on in the firmware set-up"),)
         ),
         setting="boot:intel_iommu" if intel else "boot:amd_iommu",
         disruption="host-reboot" if in_firmware else "firmware",
@@ -158,11 +159,11 @@ def _viable(number: int, members: list[Function], assigned: dict[str, list[str]]
             expected="no other member with a host driver",
             actual=f"{member.address}: {member.driver}",
             now=(
-                f"echo vfio-pci > {member.path}/driver_override",
-                f"echo {member.address} > {member.path}/driver/unbind",
-                f"echo {member.address} > /sys/bus/pci/drivers_probe",
+                f"echo vfio-pci > {quoted(member.path)}/driver_override",
+                f"echo {quoted(member.address)} > {quoted(member.path)}/driver/unbind",
+                f"echo {quoted(member.address)} > /sys/bus/pci/drivers_probe",
             ),
-            for_good=("move the card to a slot below another root port",),
+            for_good=(remark("move the card to a slot below another root port"),),
             setting=f"driver:{member.address}",
             key=member.address,
             target=target,
@@ -173,7 +174,7 @@ def _viable(number: int, members: list[Function], assigned: dict[str, list[str]]
             ((f"{GROUPS}/{number}/devices", " ".join(member.address for member in members)),),
             expected="one domain for each group",
             actual=", ".join(owners),
-            for_good=(f"virsh edit {owners[1]}: a device of another group",),
+            for_good=(virsh_edit(owners[1], "a device of another group"),),
             setting=f"domain:{owners[1]}",
             disruption="vm-restart",
             key=f"group{number}",

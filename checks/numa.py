@@ -7,6 +7,7 @@ from vmtune.cpuset import CpuSet, union
 from vmtune.host import Host
 from vmtune.host.domain import Domain
 from vmtune.host.numa import Node
+from vmtune.shell import quoted, virsh_edit
 from vmtune.sizing import host_reserve_bytes, housekeeping_cores
 
 NODES = "/sys/devices/system/node"
@@ -45,7 +46,7 @@ def numa_layout_hidden(host: Host, workload: Workload, *, uneven_percent: float 
             ("/proc/cmdline",),
             expected="no numa= on the command line",
             actual=f"numa={asked}",
-            for_good=(f"grubby --update-kernel=ALL --remove-args=numa={asked}",),
+            for_good=(f"grubby --update-kernel=ALL --remove-args={quoted(f'numa={asked}')}",),
             disruption="host-reboot",
             key="cmdline",
         )
@@ -259,7 +260,7 @@ def _span_finding(
         evidence,
         severity=severity,
         expected=expected,
-        for_good=(f"virsh edit {domain.name}: <cputune>, <numatune> and <cpu><numa> for {expected}",),
+        for_good=(virsh_edit(domain.name, f"<cputune>, <numatune> and <cpu><numa> for {expected}"),),
         setting=f"domain:{domain.name}",
         disruption="vm-restart",
         key=key,

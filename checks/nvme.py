@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from vmtune.audit import Sample
+from typing import TYPE_CHECKING
+
 from vmtune.check import Finding, Outcome, Severity, Skip, Unknown, check
 from vmtune.host.nvme import NvmeController
+from vmtune.shell import quoted
+
+if TYPE_CHECKING:
+    from vmtune.audit import Sample
 
 TRANSITIONAL = ("new", "connecting", "resetting")
 
@@ -43,6 +48,6 @@ def nvme_controller_down(controller: NvmeController, sample: Sample, *, again_se
         severity=Severity.HIGH if passing else None,
         expected="live",
         actual=state,
-        now=(f"dmesg | grep {controller.name}",),
+        now=(f"dmesg | grep {quoted(controller.name)}",),
         disruption="none",
     )

@@ -6,6 +6,7 @@ from vmtune.check import GUEST, Finding, Outcome, Severity, Skip, Unknown, Workl
 from vmtune.host import Host
 from vmtune.host.block import Disk
 from vmtune.host.scsi import ScsiHost
+from vmtune.shell import remark
 from vmtune.value import peek
 
 DRIVER = "vmw_pvscsi"
@@ -50,7 +51,7 @@ def legacy_scsi_controller(disk: Disk, host: Host, workload: Workload) -> Outcom
         severity=None if data_of_db else Severity.MEDIUM,
         expected=f"{DRIVER} or nvme",
         actual=driver,
-        for_good=('set scsiN.virtualDev = "pvscsi" in the .vmx, with the VM off',),
+        for_good=(remark('in the .vmx, with the VM off: scsiN.virtualDev = "pvscsi"'),),
         disruption="vm-restart",
     )
 
@@ -85,7 +86,10 @@ def pvscsi_ring_small(scsi_host: ScsiHost, host: Host, workload: Workload) -> Ou
         severity=None if starved else Severity.MEDIUM,
         expected=f"at least {wanted}",
         actual=str(scsi_host.can_queue),
-        for_good=("echo 'options vmw_pvscsi ring_pages=32' > /etc/modprobe.d/60-pvscsi.conf", "rebuild the initramfs"),
+        for_good=(
+            "echo 'options vmw_pvscsi ring_pages=32' > /etc/modprobe.d/60-pvscsi.conf",
+            remark("rebuild the initramfs"),
+        ),
         setting="modprobe:vmw_pvscsi/ring_pages",
         disruption="host-reboot",
     )

@@ -7,6 +7,7 @@ from vmtune.host import Host
 from vmtune.host.domain import Domain
 from vmtune.host.numa import Numa
 from vmtune.host.pci import Function
+from vmtune.shell import virsh_edit
 
 
 @check(
@@ -93,9 +94,7 @@ def _finding(
         evidence,
         severity=severity,
         expected=f"device and VM on one node, here {device_node}",
-        for_good=(
-            f"virsh edit {domain.name}: pins and <numatune> on node {device_node}, or a device of the VM's own node",
-        ),
+        for_good=(virsh_edit(domain.name, f"pins and <numatune> on node {device_node}, or a device of its own node"),),
         setting=f"domain:{domain.name}",
         disruption="vm-restart",
         key=function.address,

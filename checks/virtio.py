@@ -7,6 +7,7 @@ from vmtune.host import Host
 from vmtune.host.block import Disk
 from vmtune.host.domain import Domain
 from vmtune.host.domain import disks as domain_disks
+from vmtune.shell import remark, virsh_edit
 
 EMULATED_DRIVERS = (
     "ata_piix",
@@ -62,7 +63,7 @@ def emulated_controller(disk: Disk, host: Host, workload: Workload) -> Outcome:
         severity=None if workload is Workload.DB else Severity.MEDIUM,
         expected="virtio, NVMe or PVSCSI",
         actual=driver,
-        for_good=("on the hypervisor, with the VM off: change the disk's bus to virtio",),
+        for_good=(remark("on the hypervisor, with the VM off: change the disk's bus to virtio"),),
         disruption="vm-restart",
     )
 
@@ -90,7 +91,7 @@ def emulated_controller_of_domain(domain: Domain, workload: Workload) -> Outcome
             severity=None if workload is Workload.DB else Severity.MEDIUM,
             expected="virtio or virtio-scsi",
             actual=disk.bus,
-            for_good=(f"virsh edit {domain.name}: disk {disk.target}: <target dev='vda' bus='virtio'/>",),
+            for_good=(virsh_edit(domain.name, f"disk {disk.target}: <target dev='vda' bus='virtio'/>"),),
             setting=f"domain:{domain.name}",
             disruption="vm-restart",
             key=disk.target,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmtune.check import Finding, Outcome, Severity, Unknown, Workload, check
 from vmtune.host.vmx import Controller, Vmx
+from vmtune.shell import remark
 
 MODERN = ("pvscsi", "nvme")
 MOST_CONTROLLERS = 4
@@ -38,7 +39,7 @@ def vmx_legacy_controller(vmx: Vmx, workload: Workload) -> Outcome:
                     severity=Severity.MEDIUM,
                     expected=f"at most {MOST_DB_DISKS} on one controller",
                     actual=names,
-                    for_good=("spread the disks over scsi0 to scsi3, with the VM off",),
+                    for_good=(remark("with the VM off: spread the disks over scsi0 to scsi3"),),
                     disruption="vm-restart",
                     key="shared",
                     target=f"{name}:{controller.name}",
@@ -67,9 +68,9 @@ def _legacy(vmx: Vmx, controller: Controller, target: str, workload: Workload) -
         expected="pvscsi or nvme",
         actual="not said" if unsaid else kind,
         for_good=(
-            (f'{controller.name}.virtualDev = "pvscsi", with the VM off',)
+            (remark(f'with the VM off: {controller.name}.virtualDev = "pvscsi"'),)
             if controller.kind == "scsi"
-            else (f"move {disks} to a controller of the type pvscsi, with the VM off",)
+            else (remark(f"with the VM off: move {disks} to a controller of the type pvscsi"),)
         ),
         disruption="vm-restart",
         target=target,

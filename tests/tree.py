@@ -3,8 +3,8 @@
 One line a file: `PATH: TEXT`. Lines indented by two spaces continue the text of the file before. `PATH -> TARGET` is a
 symbolic link, `PATH/` an empty folder, `PATH ! REASON` a file that cannot be read (or a folder, with all below it),
 `PATH -` takes out what an earlier text has there, `PATH = MODE UID GID` a file's octal mode and its owner, `$ COMMAND`
-with indented lines below a command's output, `$ COMMAND ! REASON` one that fails. `#` starts a comment line. Whatever is
-not written is absent.
+with indented lines below a command's output, `$ COMMAND ! REASON` one that fails. `#` starts a comment line. Whatever
+is not written is absent.
 
 What `vmtune.root.recording.as_text` writes of a real machine may need more: `PATH \\ b'…'` a file's very bytes;
 `PATH * NAMES` all that a folder lists (of what is not written elsewhere, nothing is known), `PATH * ! REASON` one that

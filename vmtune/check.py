@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum, StrEnum
 from importlib import import_module
 from typing import Any, Concatenate, NamedTuple, TypeVar
@@ -173,7 +173,7 @@ _checks: list[Check] = []
 
 
 def check(
-    id: str,  # noqa: A002 - the field's word
+    id: str,
     severity: Severity,
     *,
     over: type[T],
@@ -212,20 +212,40 @@ def check(
 
 def all_checks() -> dict[str, list[Check]]:
     """Every check by its id, in the order of ids; found by walking the package `vmtune.checks`."""
+    for module in _modules():
+        import_module(module)
+    return _by_id()
+
+
+def checks_called(id: str) -> list[Check]:
+    """The functions of one check; imports only the modules whose text names it. Empty where there is no such check."""
     package = import_module("vmtune.checks")
-    for name in sorted(_modules(package.__path__)):
-        import_module(f"vmtune.checks.{name}")
+    for module in _modules():
+        try:
+            with open(f"{package.__path__[0]}/{module.rpartition('.')[2]}.py", encoding="utf-8") as source:
+                named = f'"{id}"' in source.read()
+        except OSError:  # inside a zipapp
+            named = True
+        if named:
+            import_module(module)
+    return _by_id().get(id, [])
+
+
+def _by_id() -> dict[str, list[Check]]:
     found: dict[str, list[Check]] = {}
     for each in sorted(_checks, key=lambda check: check.id):
         found.setdefault(each.id, []).append(each)
     return found
 
 
-def _modules(paths: Iterable[str]) -> list[str]:
+def _modules() -> list[str]:
+    """Names of the modules of checks."""
+    paths = import_module("vmtune.checks").__path__
     try:
-        names = [name for path in paths for name in os.listdir(path)]
+        files = [name for path in paths for name in os.listdir(path)]
+        names = [name.removesuffix(".py") for name in files if name.endswith(".py")]
     except NotADirectoryError:  # inside a zipapp
         from pkgutil import iter_modules
 
-        return [module.name for module in iter_modules(paths)]
-    return [name.removesuffix(".py") for name in names if name.endswith(".py") and name[:1] not in "_."]
+        names = [module.name for module in iter_modules(paths)]
+    return [f"vmtune.checks.{name}" for name in sorted(names) if not name.startswith("_")]

@@ -25,7 +25,7 @@ class Purpose(NamedTuple):
 
 
 class Workloads:
-    """Finds workloads: what is asked for, else the site file, else a domain's metadata, else a database, else general."""
+    """Finds workloads: the one asked for, else the site file's, a domain's metadata, a database found, general."""
 
     def __init__(self, host: Host, site: Site, asked: Workload | None) -> None:
         self.host = host

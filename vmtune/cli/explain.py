@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from vmtune.check import HEADINGS, Check, all_checks, sections
+from vmtune.check import HEADINGS, Check, all_checks, checks_called, sections
 from vmtune.cli.output import page, write
 from vmtune.report.text import Paint, wrapped
 
@@ -14,15 +14,15 @@ from vmtune.report.text import Paint, wrapped
 @click.command("explain", help=__doc__)
 @click.argument("check")
 def command(check: str) -> None:
-    checks = all_checks()
-    if check not in checks:
+    functions = checks_called(check)
+    if not functions:
         from difflib import get_close_matches
 
-        near = get_close_matches(check, checks, n=3)
+        near = get_close_matches(check, all_checks(), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else "; `vmtune checks` lists them"
         raise click.UsageError(f"no check is called {check!r}{hint}")
     here = page()
-    write("\n\n".join("\n".join(_lines(each, here.width, Paint(here.colour))) for each in checks[check]) + "\n", None)
+    write("\n\n".join("\n".join(_lines(each, here.width, Paint(here.colour))) for each in functions) + "\n", None)
 
 
 def _lines(check: Check, width: int, paint: Paint) -> Iterator[str]:

@@ -176,14 +176,13 @@ def _in_parts(read: Read, start: Callable[[], _Decompressor]) -> Read:
 
 def _guarded(read: Read, *damage: type[Exception]) -> Read:
     """A reader that says in one way what is wrong with what is packed."""
-    known: tuple[type[Exception], ...] = damage
 
     def more(size: int) -> bytes:
         try:
             return read(size)
         except EOFError:
             raise _Damaged("is truncated") from None
-        except known as error:
+        except damage as error:
             raise _Damaged(f"is damaged: {' '.join(str(error).lower().split()) or 'it cannot be unpacked'}") from None
 
     return more

@@ -180,7 +180,7 @@ def _restored(store: Memory | Directory, manifest: dict[str, Any], path: str) ->
             argv = tuple(_texts(each["argv"]))
             refused, text = each.get("unreadable"), each.get("text")
             root.outputs[argv] = _text(text) if refused is None else Unreadable(" ".join(argv), str(refused))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         said = f"lacks {error}" if isinstance(error, KeyError) else "is not of its form"
         raise BadTree(path, f"its {MANIFEST} {said}") from None
     return root

@@ -79,6 +79,8 @@ class Directory:
             os.close(handle)
 
     def readlink(self, folder: str, name: str) -> str:
+        if "/" in name:
+            raise _no_name()
         try:
             return os.readlink(name, dir_fd=self._handle(folder))
         except ValueError:
@@ -88,6 +90,8 @@ class Directory:
         return S_ISDIR(self.status(folder, name).st_mode)
 
     def status(self, folder: str, name: str) -> os.stat_result:
+        if "/" in name or name == "..":
+            raise _no_name()
         try:
             return os.stat(name, dir_fd=self._handle(folder), follow_symlinks=False)
         except ValueError:
@@ -105,6 +109,8 @@ class Directory:
 
 def _open(name: str, flags: int, above: int) -> int:
     """A handle of a name in a folder."""
+    if "/" in name or name == "..":
+        raise _no_name()
     try:
         return os.open(name, flags, dir_fd=above)
     except ValueError:
@@ -112,7 +118,7 @@ def _open(name: str, flags: int, above: int) -> int:
 
 
 def _no_name() -> OSError:
-    """Of a name that holds a NUL, or letters that no file's name can have."""
+    """Of a name that no file can have: it holds a slash, a NUL, or letters of no encoding; or that leads out."""
     return OSError(errno.ENOENT, "no such file")
 
 

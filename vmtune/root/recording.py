@@ -291,9 +291,13 @@ def _write_whole(path: str, write: Callable[[IO[bytes]], None]) -> None:
 # -- a text ------------------------------------------------------------------------------------------------------------
 
 
-def as_text(root: Root) -> str:
+def as_text(root: Root, *, redact: bool = False) -> str:
     """What a root was asked, as one readable text: the form in which machines are written for tests."""
     recording = recorded(root)
+    if redact:
+        from vmtune.root.redaction import redacted
+
+        recording, _ = redacted(recording, {})
     held = _held(recording.files, recording.links, recording.folders)
     told: dict[str, list[str]] = {}
 
