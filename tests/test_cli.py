@@ -282,3 +282,19 @@ def test_the_default_path_imports_nothing_dear() -> None:
     script += f"print([name for name in {dear!r} if name in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_a_cross_check_agrees_on_this_machine() -> None:
+    rows = json.loads(vmtune("inspect", "--cross-check", "--format", "json").stdout)["cross_check"]
+    assert len(rows) >= 7
+    assert [row for row in rows if row["vmtune"] != row["other"] and None not in (row["vmtune"], row["other"])] == []
+    assert vmtune("inspect", "--cross-check", "--root", "/").returncode == 2
+
+
+def test_a_domain_by_its_name(tree: Path) -> None:
+    done = vmtune("audit", "--root", str(tree), "--domain", "db01", "--format", "json")
+    report = json.loads(done.stdout)
+    assert {row["target"] for row in report["results"] if row["status"] == "pass"} == {"domain/db01"}
+    assert report["run"]["workload"] == "db"
+    missing = vmtune("audit", "--root", str(tree), "--domain", "db02")
+    assert (missing.returncode, "domains: db01" in missing.stderr) == (2, True)

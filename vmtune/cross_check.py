@@ -37,6 +37,6 @@ def cross_check(host: Host) -> list[Row]:
         ("architecture", lambda: host.platform.architecture, other.get("arch_string_raw"), "py-cpuinfo"),
         ("CPU vendor", lambda: host.cpu.vendor, other.get("vendor_id_raw"), "py-cpuinfo"),
         ("CPU model", lambda: host.cpu.model, other.get("brand_raw"), "py-cpuinfo"),
-        ("CPU flags", lambda: len(host.cpu.flags), len(other.get("flags", ())) or None, "py-cpuinfo"),
+        ("CPU flags beyond the other's", lambda: len(host.cpu.flags - {*other.get("flags", ())}), 0, "py-cpuinfo"),
     ]
     return [Row(figure, peek(ours), theirs, source) for figure, ours, theirs, source in figures]

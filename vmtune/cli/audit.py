@@ -17,6 +17,7 @@ from vmtune.cli.machine import judged_alone, root_of
 from vmtune.cli.output import Progress, page, write
 from vmtune.host import Host
 from vmtune.report import FORMATS, Report, Run, render
+from vmtune.root import NO_HOST
 from vmtune.site import ASSUMPTIONS, SITE_FILE, BadSite, Site, load
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def command(
             duration_ms=round(1000 * (time.monotonic() - begun)),
             complete=complete,
             privileged=os.geteuid() == 0,
-            tree=tree or domain or vmx if not host.root.live else None,
+            source=None if host.root.live else tree or domain or vmx,
+            alone=host.root.name == NO_HOST,
             workload=purpose.workload,
             workload_source=purpose.source,
         ),

@@ -50,4 +50,7 @@ def _cross_check(host: Host) -> Any:
         )
     from vmtune.cross_check import cross_check
 
-    return cross_check(host)
+    try:
+        return cross_check(host)
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"--cross-check needs {error.name}: pip install 'vmtune[cross-check]'") from None

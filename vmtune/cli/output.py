@@ -53,6 +53,8 @@ def write(text: str, path: str | None) -> None:
         except BaseException:
             os.unlink(draft)
             raise
+    except PermissionError:
+        raise
     except OSError as error:
         raise click.FileError(path, hint=(error.strerror or "cannot be written").lower()) from None
 

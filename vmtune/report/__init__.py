@@ -23,8 +23,10 @@ class Run(NamedTuple):
     complete: bool
     """False where it was interrupted."""
     privileged: bool
-    tree: str | None
-    """The captured tree; None for the live machine."""
+    source: str | None
+    """The captured tree, domain file or .vmx file; None for the live machine."""
+    alone: bool
+    """Whether a domain or .vmx file is judged without any host."""
     workload: Workload
     workload_source: str
 

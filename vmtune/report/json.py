@@ -33,7 +33,7 @@ def document(report: Report) -> dict[str, Any]:
             "duration_ms": run.duration_ms,
             "complete": run.complete,
             "privileged": run.privileged,
-            "source": {"kind": "tree" if run.tree else "live", "path": run.tree},
+            "source": {"kind": "live" if run.source is None else "tree", "path": run.source},
             "profile": None,
             "workload": run.workload,
             "workload_source": run.workload_source,

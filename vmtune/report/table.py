@@ -50,11 +50,13 @@ def _head(report: Report, paint: Paint, page: Page) -> Iterator[str]:
     why = f": {'; '.join(gate.reasons)}" if gate.reasons else ""
     yield from wrapped(f"{verdict}{plain(why)}", page.width)
     run = report.run
-    machine = f"captured tree {run.tree}" if run.tree else "this machine"
+    machine = "this machine"
+    if run.source is not None:
+        machine = f"{run.source}, judged alone" if run.alone else f"captured tree {run.source}"
     if not run.complete:
         machine += " · interrupted: this report is not complete"
-    if not run.privileged and not run.tree:
-        machine += " · not run as root: some answers are missing for that reason alone"
+    if not run.privileged and run.source is None:
+        machine += " · not run as root: some answers may be missing for that reason alone"
     yield from wrapped(plain(f"{machine} · workload {run.workload} ({run.workload_source})"), page.width)
 
 
