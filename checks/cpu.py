@@ -12,6 +12,8 @@ from vmtune.host.domain import Domain, require_all
 from vmtune.shell import quoted, virsh_edit
 
 CPUS = "/sys/devices/system/cpu"
+NAMED = 3
+"""Other domains that a message names; the rest is a count."""
 SMALL_CORES = ("atom", "lowpower")
 
 
@@ -151,17 +153,17 @@ def vcpu_pin_conflict_between_domains(host: Host) -> Outcome:
         if not claimed or host.cpu.online <= claimed:
             continue
         shared = claimed & CpuSet(owners)
-        for other in sorted({owners[cpu] for cpu in shared}):
-            cpus = CpuSet(cpu for cpu in shared if owners[cpu] == other)
+        if shared:
+            others = sorted({owners[cpu] for cpu in shared})
+            named = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
             yield Finding(
-                f"{domain.name} may run on CPUs {cpus}, to which {other} is pinned",
-                ((domain.source, f"CPUs {claimed}"), ("domain/" + other, f"owns CPUs {cpus}")),
+                f"{domain.name} may run on CPUs {shared}, which belong to {named}",
+                ((domain.source, f"CPUs {claimed}"), *((f"domain/{other}", "pinned") for other in others[:NAMED])),
                 severity=Severity.HIGH,
                 expected="CPUs of its own",
-                actual=f"shares {cpus} with {other}",
-                for_good=(virsh_edit(domain.name, f"<cputune> without CPUs {cpus}"),),
+                actual=f"shares {shared} with {named}",
+                for_good=(virsh_edit(domain.name, f"<cputune> without CPUs {shared}"),),
                 setting=f"domain:{domain.name}",
-                key=other,
                 target=f"domain/{domain.name}",
             )
         if domain.dedicated(cores):

@@ -53,7 +53,9 @@ def emulated_controller(disk: Disk, host: Host, workload: Workload) -> Outcome:
         raise Unknown(f"{disk.path}: the driver of its controller is not known")
     if driver == "ahci":
         controller = host.pci.function(disk.controller) if disk.controller else None
-        if controller is None or (controller.vendor, controller.device) not in EMULATED_AHCI:
+        if controller is None or controller.vendor is None:
+            raise Unknown(f"{disk.path}: whether its AHCI controller is emulated is not known")
+        if (controller.vendor, controller.device) not in EMULATED_AHCI:
             return
     elif driver not in EMULATED_DRIVERS:
         return

@@ -57,7 +57,7 @@ CASES = [
         "high domain/web",
         "kvm-host",
         domain("web", "<vcpupin vcpu='0' cpuset='2-3'/>"),
-        reason="db01 is pinned",
+        reason="belong to db01",
     ),
     Case(CONFLICT, "pass", "kvm-host", domain("web", "<vcpupin vcpu='0' cpuset='2,6'/>")),
     Case(CONFLICT, "unknown", "kvm-host", f"{CPU}/online: garbage"),

@@ -54,7 +54,7 @@ def as_nobody(ask: Callable[[], str]) -> str:
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
             os.write(send, ask().encode())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             os.write(send, f"failed: {error!r}".encode())
         finally:
             os._exit(0)
@@ -296,9 +296,9 @@ def test_handles_are_bounded_and_given_back(top: Path) -> None:
     assert handles() == before
     assert root.read("/sys/7/deeper/a") == "7"
     assert reason(lambda: root.reread("/sys/7/deeper/a")) == "is closed"
-    root = root_at(top)
-    root.read("/sys/7/deeper/a")
-    del root
+    dropped = root_at(top)
+    dropped.read("/sys/7/deeper/a")
+    del dropped
     assert handles() == before
 
 
@@ -412,7 +412,7 @@ def test_memory_and_directory_answer_alike(
             memory.put(inside, node)
     with Root(Directory(str(top))) as on_disk:
         in_memory = Root(memory)
-        in_memory._distrust = lambda home, name: None  # type: ignore[method-assign]
+        in_memory._distrust = lambda *_: None  # type: ignore[method-assign]
         for how, path in asks:
             answers = []
             for root in (in_memory, on_disk):
