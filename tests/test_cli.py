@@ -298,3 +298,11 @@ def test_a_domain_by_its_name(tree: Path) -> None:
     assert report["run"]["workload"] == "db"
     missing = vmtune("audit", "--root", str(tree), "--domain", "db02")
     assert (missing.returncode, "domains: db01" in missing.stderr) == (2, True)
+
+
+def test_inspect_of_a_tree_that_tells_next_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "sys").mkdir()
+    for argument in ("--cpus", "--format=table", "--format=json"):
+        done = vmtune("inspect", argument, "--root", str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "not known" in vmtune("inspect", "--cpus", "--root", str(tmp_path)).stdout

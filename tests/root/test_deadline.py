@@ -187,7 +187,7 @@ def test_a_command_reads_nothing_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["sleep 60", "sleep 60 & echo started; wait", "sleep 60 & exit 0", "trap '' TERM INT; while :; do :; done"]
+    "script", ["sleep 61.379", "sleep 61.379 & echo started; wait", "sleep 61.379 & exit 0", "trap '' TERM INT; while :; do :; done"]
 )
 def test_a_command_that_hangs_goes_with_all_it_started(script: str) -> None:
     before = _sleepers()
@@ -197,7 +197,7 @@ def test_a_command_that_hangs_goes_with_all_it_started(script: str) -> None:
             break
         time.sleep(0.01)
     assert _sleepers() == before
-    assert _reason(run(("sh", "-c", "sleep 60"), 0.1)) == "no answer within 0.1 s"
+    assert _reason(run(("sh", "-c", "sleep 61.379"), 0.1)) == "no answer within 0.1 s"
 
 
 def _sleepers() -> set[str]:
@@ -208,7 +208,7 @@ def _sleepers() -> set[str]:
                 line = Path(f"/proc/{name}/cmdline").read_bytes()
             except OSError:
                 continue
-            if line == b"sleep\00060\0":
+            if line == b"sleep\00061.379\0":
                 found.add(name)
     return found
 

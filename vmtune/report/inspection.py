@@ -222,8 +222,11 @@ def ledger(host: Host, page: Page) -> str:
 
     from vmtune.ledger import ledger as read
 
-    found = read(host)
     paint = Paint(page.colour)
+    try:
+        found = read(host)
+    except Unreadable as kept:
+        return f"{paint('CPUs', bold=True)}: not known: {plain(str(kept))}\n"
     sets: list[tuple[str, Callable[[], Any]]] = [
         ("Online", lambda: found.online),
         ("Housekeeping", lambda: found.housekeeping),
