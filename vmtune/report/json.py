@@ -88,7 +88,7 @@ def _result(row: Result) -> dict[str, Any]:
         "workload": row.workload,
         "judged": row.judged,
         "waived": None,
-        "message": found.message if found else row.check.title if row.reason is None else row.reason,
+        "message": found.message if found else row.reason or "no fault found",
         "reason": row.reason,
         "expected": found.expected if found else None,
         "actual": found.actual if found else None,

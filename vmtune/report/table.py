@@ -96,8 +96,8 @@ def _section(title: str, report: Report, statuses: tuple[Status, ...], paint: Pa
     yield ""
     yield paint(f"{title} ({len(rows)})", bold=True)
     for row in sorted(rows, key=lambda row: (-row.severity, row.check.id, row.target)):
-        said = row.found.message if row.found else row.reason or row.check.title
-        head = f"  {row.check.id}  {row.target}  "
+        said = row.found.message if row.found else row.reason or ""
+        head = f"  {row.check.id}  {row.target}" + ("  " if said else "")
         error = "error: " if row.status is Status.ERROR else ""
         yield from wrapped(plain(f"{error}{said}"), page.width, first=plain(head), rest="      ")
 
