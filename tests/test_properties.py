@@ -119,7 +119,7 @@ def test_one_unreadable_device_of_a_hundred() -> None:
     lines.append("sys/devices/pci0000:00/0000:00:05.0/nvme/nvme42/state ! input/output error")
     rows = machines.audit(Host(plant("\n".join(lines))), only="nvme-controller-down")
     told = {(row.status.value, row.target, row.judged) for row in rows}
-    assert told == {("fail", "nvme7", 1), ("unknown", "nvme42", 1), ("pass", "98 NVMe controllers", 98)}
+    assert told == {("fail", "nvme7", 1), ("unknown", "nvme42", 1), ("pass", "NVMe controllers", 98)}
 
 
 def test_a_hundred_thousand_devices() -> None:

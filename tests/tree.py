@@ -90,6 +90,7 @@ def plant(*texts: str) -> Root:
         if isinstance(mode_or_not, tuple) and not _is_there(store, path):
             store.put(path, Special(*mode_or_not))
     for path in witness.refused:
+        store.put_folder(path.rpartition("/")[0])
         if store.file(path) is not None:
             store.put(path, EACCES)
         else:
@@ -140,20 +141,20 @@ def _entries(text: str) -> Iterator[tuple[str, str, str]]:
     """Path, kind and body of each entry."""
     path, kind, body = "", "", [""]
     for line in [*text.split("\n"), "#"]:
-        if line.startswith("  ") and path:
+        if line.startswith("  ") and kind:
             body.append(line[2:])
             continue
-        if path:
+        if kind:
             shown = "\n".join(body[1:] if not body[0] and len(body) > 1 else body)
             yield path, kind, shown + "\n" if kind == ":" or (kind == "$" and len(body) > 1) else shown
-            path = ""
+            kind = ""
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         if line.startswith("$ "):
             path, kind, body = line[2:], "$", [""]
             continue
-        quoted = ""
+        quoted = None
         if line.startswith('"'):
             quoted, end = json.JSONDecoder().raw_decode(line)
             line = "?" + line[end:]
@@ -169,7 +170,7 @@ def _entries(text: str) -> Iterator[tuple[str, str, str]]:
             path, kind, body = line[:-1], ":", [""]
         else:
             raise AssertionError(f"not a line of a tree: {line!r}")
-        path = quoted or "/" + path.strip("/")
+        path = "/" + path.strip("/") if quoted is None else quoted
 
 
 __all__ = ["Complete", "Root", "Unreadable", "plant"]

@@ -221,8 +221,8 @@ def _gathered(rows: list[Result]) -> Iterator[Result]:
             yield row
     for same in alike.values():
         first = same[0]
-        many = f"{len(same)} {KINDS[first.check.kind].plural}"
-        yield first._replace(judged=len(same), target=first.target if len(same) == 1 else many)
+        target = first.target if len(same) == 1 else KINDS[first.check.kind].plural
+        yield first._replace(judged=len(same), target=target)
 
 
 # -- what the results mean together ------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "Host": Kind("hosts", lambda host: (host,), lambda _: "host"),
+    "Host": Kind("host", lambda host: (host,), lambda _: "host"),
     "Node": Kind("nodes", lambda host: host.numa.nodes, lambda node: f"node{node.id}"),
     "Function": Kind("PCI functions", lambda host: host.pci.functions, lambda function: function.address),
     "NvmeController": Kind("NVMe controllers", lambda host: host.nvme, lambda controller: controller.name),

@@ -187,7 +187,13 @@ def test_a_command_reads_nothing_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["sleep 61.379", "sleep 61.379 & echo started; wait", "sleep 61.379 & exit 0", "trap '' TERM INT; while :; do :; done"]
+    "script",
+    [
+        "sleep 61.379",
+        "sleep 61.379 & echo started; wait",
+        "sleep 61.379 & exit 0",
+        "trap '' TERM INT; while :; do :; done",
+    ],
 )
 def test_a_command_that_hangs_goes_with_all_it_started(script: str) -> None:
     before = _sleepers()

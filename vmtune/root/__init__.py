@@ -158,7 +158,11 @@ class Root:
             self._lacks(path)
             return None
         home, name = place
-        now = self._fetch(home, name, f"{home}/{name}", limit)
+        real = f"{home}/{name}"
+        now = self.data.get(real, b"")
+        if self._witness is None or isinstance(now, bytes):
+            now = self._fetch(home, name, real, limit)
+            self.data.setdefault(real, now)
         if isinstance(now, Unreadable):
             raise now
         return None if now is None else text_of(now)
@@ -405,6 +409,8 @@ class Root:
 
     def _gap(self, path: str) -> tuple[str, str]:
         """Of a path that is not there: the nearest folder that is, and the path below it, links followed."""
+        if path in self._gaps:
+            return self._gaps[path]
         folder, _, name = path.rpartition("/")
         if name in ("", ".", ".."):
             folder, name = path, ""

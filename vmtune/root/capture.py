@@ -167,7 +167,10 @@ def _restored(store: Memory | Directory, manifest: dict[str, Any], path: str) ->
         root.data.update(_refusals(manifest["unreadable"]))
         root.links.update(_refusals(manifest["closed"]))
         root.untrusted.update(_refusals(manifest["untrusted"]))
+        root.absent.update(absent)
+        root.links.update(dict.fromkeys(absent))
         for there, is_folder in _object(manifest["present"]):
+            root.absent.discard(there)
             root.links[there] = None
             if is_folder is not None:
                 root.kinds[there] = bool(is_folder)

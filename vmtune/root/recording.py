@@ -71,7 +71,7 @@ def recorded(root: Root) -> Recording:
         refused = _lacking(root, path)
         if refused is None:
             absent.add(path)
-        elif refused != NOT_CAPTURED:
+        else:
             closed[path] = refused
     folders = {path for path, is_folder in root.kinds.items() if is_folder}
     folders.update(path for path, names in root.listed.items() if isinstance(names, list))
