@@ -176,8 +176,8 @@ def ask(root: Root, asks: list[Ask]) -> list[object]:
     for how, path in asks:
         try:
             if how == "guarded":
-                root.guarded([path])
-                how = "read_bytes"  # noqa: PLW2901
+                root.guarded([str(path)])
+                how = "read_bytes"
             if how == "output":
                 answers.append(root.output(*path))  # type: ignore[misc]
             else:
@@ -435,7 +435,7 @@ def test_an_older_capture_is_replaced(tmp_path: Path) -> None:
 
 PRIVATE = """
 proc/sys/kernel/hostname: alder7.corp.example
-proc/cmdline: root=/dev/mapper/alder7--vg-root resume=UUID=8e1f3b2a-0c4d-4e5f-9a6b-7c8d9e0f1a2b ip=192.168.7.9::192.168.7.1
+proc/cmdline: root=/dev/mapper/alder7--vg-root resume=UUID=8e1f3b2a-0c4d-4e5f-9a6b-7c8d9e0f1a2b ip=192.168.7.9
 proc/cpuinfo: Serial		: 10000000deadbeef
 sys/class/net/eth0/address: 52:54:00:12:34:56
 sys/class/net/eth0/broadcast: ff:ff:ff:ff:ff:ff

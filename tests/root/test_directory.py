@@ -86,6 +86,8 @@ def test_a_file_is_read_once(top: Path) -> None:
     assert root.read("/sys/a") == "1"
     (top / "sys/a").write_text("2\n")
     assert (root.read("/sys/a"), root.reread("/sys/a"), root.seen("/sys/a")) == ("1", "2", "1")
+    (top / "sys/b").symlink_to("a")
+    assert (root.read("/sys/b"), root.reread("/sys/b")) == ("1", "2")
 
 
 def test_huge_files_are_not_read(top: Path) -> None:

@@ -1,4 +1,4 @@
-"""Captures that were made to harm: none leads out, none costs much, each is refused in one line or read for what it is."""
+"""Captures that were made to harm: none leads out, none costs much, each is read for what it is or refused."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import resource
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_links_stay_inside(tmp_path: Path) -> None:
 
 
 def test_hard_links_name_only_what_was_before(tmp_path: Path) -> None:
-    hard = dict(type=tarfile.LNKTYPE)
+    hard = {"type": tarfile.LNKTYPE}
     store = read(
         tmp_path,
         packed(
@@ -118,9 +119,9 @@ def test_a_bomb_is_put_down(tmp_path: Path, kind: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(archive, "UNPACKED_LIMIT", 128 << 20)
     path = tmp_path / "bomb"
     size = 1 << 28
-    opened = {
-        "gz": lambda: gzip.open(path, "wb", compresslevel=1),
-        "xz": lambda: lzma.open(path, "wb", preset=0),
+    opened: dict[str, Callable[[], Any]] = {
+        "gz": lambda: gzip.GzipFile(path, "wb", compresslevel=1),
+        "xz": lambda: lzma.LZMAFile(path, "wb", preset=0),  # noqa: SIM115
         "zst": lambda: zstandard.open(path, "wb"),
     }
     with opened[kind]() as file:
@@ -248,7 +249,8 @@ def test_odd_headers_are_read(tmp_path: Path) -> None:
 def test_a_damaged_archive_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Whatever bytes are changed or lost: a tree or BadTree, nothing else."""
     whole = packed(*MACHINE, member("m/sys/" + "x" * 120, b"long"), form=data.draw(st.sampled_from([1, 2])))
-    pack = data.draw(st.sampled_from([bytes, gzip.compress, lzma.compress, zstandard.compress]))
+    packers: list[Callable[[bytes], bytes]] = [bytes, gzip.compress, lzma.compress, zstandard.compress]
+    pack = data.draw(st.sampled_from(packers))
     inner = bytearray(whole)
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=3)):
         inner[place] = byte
@@ -257,11 +259,7 @@ def test_a_damaged_archive_is_read_or_refused(tmp_path_factory: pytest.TempPathF
         outer[place] = byte
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(outer[: data.draw(st.integers(0, len(outer)))] if data.draw(st.booleans()) else outer)
-    try:
-        with open_root(str(path)) as root:
-            use(root)
-    except BadTree as error:
-        assert "\n" not in str(error).removeprefix(str(path))
+    assert "\n" not in used(str(path))
 
 
 @given(data=st.binary(max_size=4000))
@@ -274,19 +272,26 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
             open_root(str(path))
 
 
+def used(path: str) -> str:
+    """What is wrong with a capture, "" where nothing is; then it can be asked anything."""
+    try:
+        with open_root(path) as root:
+            use(root)
+    except BadTree as error:
+        return str(error).removeprefix(path) or "nothing is said"
+    return ""
+
+
 def use(root: Root) -> None:
     """Ask a root all it can be asked; only Unreadable is allowed."""
-    asks = (root.read, root.names, root.link, root.real, root.exists, root.is_folder, root.mode, root.reread)
+    asks: tuple[Callable[[str], object], ...] = (
+        *(root.read, root.names, root.link, root.real, root.exists, root.is_folder, root.mode, root.reread),
+        root.output,
+    )
     for path in ("/sys", "/sys/a", "/sys/b", "/proc", "/sys/none/x", "/", "relative", "/etc/passwd", "/sys/a/../b", ""):
         for ask in asks:
-            try:
+            with suppress(Unreadable):
                 ask(path)
-            except Unreadable as kept:
-                assert kept.reason
-    try:
-        root.output("uname")
-    except Unreadable as kept:
-        assert kept.reason
     folder = root.folder("/sys")
     assert folder.text("a") is None or folder.text("a")
 
@@ -381,11 +386,8 @@ JSON = st.recursive(
 @settings(max_examples=300, deadline=None)
 def test_any_manifest_is_believed_or_refused(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]) -> None:
     path = with_manifest(tmp_path_factory.getbasetemp() / "manifest", WELL | changes)
-    try:
-        with open_root(path) as root:
-            use(root)
-    except BadTree as error:
-        assert MANIFEST in str(error) or "another vmtune" in str(error)
+    said = used(path)
+    assert not said or MANIFEST in said or "another vmtune" in said
 
 
 def test_a_newer_minor_form_is_read(tmp_path: Path) -> None:

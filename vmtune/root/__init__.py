@@ -132,7 +132,7 @@ class Root:
             raise known.again()
         return known
 
-    def _fetch(self, home: str, name: str, path: str, limit: int) -> bytes | Unreadable | None:
+    def _fetch(self, home: str, name: str, path: str, limit: int, anew: bool = False) -> bytes | Unreadable | None:
         try:
             return self.store.read(home, name, limit)
         except OSError as error:
@@ -143,7 +143,10 @@ class Root:
                 real = self.real(path)
                 if real == path:
                     return Unreadable(path, "changes while it is read")
-                return None if real is None else self.read_bytes(real, limit)
+                if real is None:
+                    return None
+                home, _, name = real.rpartition("/")
+                return self._fetch(home, name, real, limit, anew) if anew else self.read_in(home, name, limit)
             if code in (errno.ENOENT, errno.ENOTDIR):
                 self._lacks(path)
                 return None
@@ -161,7 +164,7 @@ class Root:
         real = f"{home}/{name}"
         now = self.data.get(real, b"")
         if self._witness is None or isinstance(now, bytes):
-            now = self._fetch(home, name, real, limit)
+            now = self._fetch(home, name, real, limit, anew=True)
             self.data.setdefault(real, now)
         if isinstance(now, Unreadable):
             raise now

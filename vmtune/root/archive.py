@@ -70,11 +70,9 @@ class _Damaged(Exception):
 def read_archive(path: str) -> Memory:
     """All files, folders, links and devices of an archive. Raises BadTree."""
     try:
-        # Not blocking: a pipe of that name would keep us waiting for a writer.
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(handle, "rb") as packed:
-            if not S_ISREG(os.fstat(handle).st_mode):
-                raise _Damaged("is neither a folder nor an archive")
+        if not S_ISREG(os.stat(path).st_mode):  # merely to open a pipe or a device can wait, or do things
+            raise _Damaged("is neither a folder nor an archive")
+        with open(path, "rb") as packed:
             stream = _Stream(_unpacked(packed))
             store = _kept(stream)
             stream.drain()
@@ -280,21 +278,25 @@ def _kept(stream: _Stream) -> Memory:
             continue
         if kind not in _NO_CONTENT:
             stream.skip(size + -size % _BLOCK)
-        if path is None:
-            continue
-        if kind in (b"5", b"D", _OLD_FILE):
-            store.put_folder(path)
-        elif kind == b"2":
-            store.put(path, Link(_text(target)))
-        elif kind == b"1":
-            linked = _clean(target)
-            content = None if linked is None else store.file(linked)
-            if content is not None:
-                store.put(path, content)
-        elif kind in _MODES:
-            mode = _number(header[100:108]) & 0o7777 | _MODES[kind]
-            store.put(path, Special(mode, _number(header[108:116]), _number(header[116:124])))
+        if path is not None:
+            _put(store, path, kind, header, target)
     return store
+
+
+def _put(store: Memory, path: str, kind: bytes, header: bytes, target: bytes) -> None:
+    """Keep a member that has no content of its own."""
+    if kind in (b"5", b"D", _OLD_FILE):
+        store.put_folder(path)
+    elif kind == b"2":
+        store.put(path, Link(_text(target)))
+    elif kind == b"1":
+        linked = _clean(target)
+        content = None if linked is None else store.file(linked)
+        if content is not None:
+            store.put(path, content)
+    elif kind in _MODES:
+        mode = _number(header[100:108]) & 0o7777 | _MODES[kind]
+        store.put(path, Special(mode, _number(header[108:116]), _number(header[116:124])))
 
 
 def _is_header(header: bytes) -> bool:

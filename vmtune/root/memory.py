@@ -51,7 +51,8 @@ class Memory:
             inside = self._folders[folder]
         if inside.get(name, 0) is not None:
             inside[name] = node
-            self.size += _NODE_COST + len(name) + (len(node) if isinstance(node, bytes) else 0)
+            held = node if isinstance(node, bytes) else node.target if isinstance(node, Link) else ""
+            self.size += _NODE_COST + len(name) + len(held)
 
     def put_folder(self, path: str) -> None:
         """Add a folder and those above it."""
