@@ -526,9 +526,9 @@ def test_equal_values_stay_equal() -> None:
 def test_a_host_named_as_a_file_is_replaced_only_as_its_name() -> None:
     root = plant("proc/sys/kernel/hostname: eth0\nsys/class/net/eth0/mtu: 1500\nproc/cmdline: dev=eth0")
     ask(root, [("read", path) for path in ("/proc/sys/kernel/hostname", "/sys/class/net/eth0/mtu", "/proc/cmdline")])
-    recording, _ = redacted(recorded(root), {}, b"salt")
-    assert recording.files["/proc/sys/kernel/hostname"] != b"eth0\n"
+    recording, names = redacted(recorded(root), {"hostname": "eth0"}, b"salt")
     assert recording.files["/proc/cmdline"] == b"dev=eth0\n"
+    assert names["hostname"] == recording.files["/proc/sys/kernel/hostname"].decode().strip() != "eth0"
     assert "/sys/class/net/eth0/mtu" in recording.files
 
 

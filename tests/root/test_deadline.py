@@ -72,7 +72,7 @@ def test_one_that_hangs_costs_only_itself(tmp_path: Path) -> None:
     a, stuck = str(tmp_path / "a"), str(tmp_path / "stuck")
     answers: dict[str, object] = {}
     took = _timed(lambda: answers.update(read_all([a, stuck, f"{a}/x", a + "/../a"], 0.3)))
-    assert 0.3 <= took < 2
+    assert 0.3 <= took < 5
     assert answers[a] == b"1\n"
     assert _reason(answers[stuck]) == "no answer within 0.3 s (a device lock is held)"
     assert _reason(answers[f"{a}/x"]) == "not a directory"
@@ -84,7 +84,7 @@ def test_many_that_hang_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.M
     for path in paths:
         os.mkfifo(path)
     answers: dict[str, object] = {}
-    assert _timed(lambda: answers.update(read_all(paths, 0.1))) < 3
+    assert _timed(lambda: answers.update(read_all(paths, 0.1))) < 5
     assert _reason(answers[paths[0]]) == "no answer within 0.1 s (a device lock is held)"
     assert _reason(answers[paths[-1]]) == "not read: others of its kind gave no answer"
     assert list(answers) == paths
@@ -98,7 +98,7 @@ def test_a_helper_that_cannot_be_killed_is_abandoned(monkeypatch: pytest.MonkeyP
     spared: list[int] = []
     with monkeypatch.context() as patched:
         patched.setattr(os, "kill", lambda process, _: spared.append(process))
-        assert _timed(lambda: read_all([stuck], 0.1)) < 2
+        assert _timed(lambda: read_all([stuck], 0.1)) < 5
     assert deadline._abandoned == set(spared)
     os.kill(spared[0], signal.SIGKILL)
     for _ in range(200):
@@ -197,7 +197,7 @@ def test_a_command_reads_nothing_of_ours() -> None:
 )
 def test_a_command_that_hangs_goes_with_all_it_started(script: str) -> None:
     before = _sleepers()
-    assert _timed(lambda: _reason(run(("sh", "-c", script), 0.3))) < 2
+    assert _timed(lambda: _reason(run(("sh", "-c", script), 0.3))) < 5
     for _ in range(100):
         if _sleepers() == before:
             break

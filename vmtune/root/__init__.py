@@ -146,7 +146,11 @@ class Root:
                 if real is None:
                     return None
                 home, _, name = real.rpartition("/")
-                return self._fetch(home, name, real, limit, anew) if anew else self.read_in(home, name, limit)
+                if not anew:
+                    return self.read_in(home, name, limit)
+                now = self._fetch(home, name, real, limit, anew)
+                self.data.setdefault(real, now)
+                return now
             if code in (errno.ENOENT, errno.ENOTDIR):
                 self._lacks(path)
                 return None

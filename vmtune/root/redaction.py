@@ -91,7 +91,7 @@ def redacted(
                 for argv, said in recording.outputs.items()
             },
         ),
-        {key: None if value is None else text(value) for key, value in names.items()},
+        {key: None if value is None else redact.name(key, value) for key, value in names.items()},
     )
 
 
@@ -153,6 +153,12 @@ class _Redactor:
     def text(self, text: str) -> str:
         """What a command printed, or a reason."""
         return _as_text(self._replaced(_as_bytes(text)))
+
+    def name(self, key: str, value: str) -> str:
+        """What the manifest tells of the machine."""
+        if key == "hostname":
+            return _as_text(self.content(_NAME_FILES[0], _as_bytes(value)))
+        return self.text(value)
 
     def path(self, path: str) -> str:
         """A file's or folder's name, or a path."""

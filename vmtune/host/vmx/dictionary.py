@@ -11,7 +11,7 @@ from typing import NamedTuple
 SIZE_LIMIT = 4 << 20
 """Bytes of a file that are parsed at most; a .vmx holds some kilobytes, one with guestinfo some hundred."""
 
-_LINE = re.compile(rb'[ \t]*([^\s=#"\0]+)[ \t]*=[ \t]*(?:"([^"\0]*)"|([^\s#"\0]*))[ \t]*(?:#.*)?')
+_LINE = re.compile(rb'[ \t]*([^\s=#"\0]+)[ \t]*=(?:[ \t]*"([^"\0]*)"|[ \t]*([^\s#"\0]+))?[ \t]*(?:#.*)?')
 _ENCODINGS = "utf8 windows cp iso8859 latin ascii usascii gb big5 shiftjis euc koi8 mac"
 """How the names of the encodings begin that VMware writes."""
 
@@ -79,7 +79,7 @@ def _setting(line: bytes, number: int, source: str) -> tuple[bytes, bytes] | Non
         shown = stripped[:60].decode("utf-8", "backslashreplace")
         raise VmxError(source, number, f'{shown!r} is not of the form key = "value"')
     name, quoted, bare = found.groups()
-    return name, _unescaped(bare if quoted is None else quoted)
+    return name, _unescaped(quoted or bare or b"")
 
 
 def _unescaped(value: bytes) -> bytes:
