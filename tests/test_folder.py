@@ -235,3 +235,12 @@ def test_peek_and_known() -> None:
 def test_fields_keep_their_order_and_documentation_has_a_place() -> None:
     assert Thing._fields == ("name", "size")
     assert isinstance(Thing.size, property)
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661", "4 2", "0x", "1.5"])
+def test_what_only_python_takes_for_a_number_is_none(text: str) -> None:
+    assert isinstance(written(text.encode()).number("a"), Unreadable)
+
+
+def test_empty_brackets_choose_nothing() -> None:
+    assert isinstance(written(b"[] a").choice("a"), Unreadable)

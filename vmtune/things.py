@@ -29,7 +29,7 @@ KINDS = {
     "Interface": Kind("network interfaces", lambda host: host.network, lambda interface: interface.name),
     "Policy": Kind("cpufreq policies", lambda host: host.power.policies or (), lambda policy: policy.name),
     "Domain": Kind("domains", lambda host: host.domains, lambda domain: f"domain/{domain.name}"),
-    "Database": Kind("databases", lambda host: host.databases, lambda database: f"{database.engine}/{database.pid}"),
+    "Database": Kind("databases", lambda host: host.databases, lambda database: database.name),
     "Vmx": Kind(".vmx files", lambda host: host.vmx, lambda vmx: vmx.source.rpartition("/")[2]),
 }
 """By class name, so that listing them imports none of their modules."""

@@ -210,6 +210,13 @@ def test_forms_of_a_line(line: str, value: str) -> None:
     assert parse(f"\ufeff{line}\r\n\r\n# end\r\n".encode(), "vm.vmx").text("A") == value
 
 
+def test_a_long_line_costs_no_more_than_its_length() -> None:
+    spaces = " " * 1_000_000
+    assert made(f'a ={spaces}"x"').text("a") == "x"
+    with pytest.raises(VmxError, match="line 1"):
+        made(f'a ={spaces}"')
+
+
 @pytest.mark.parametrize("line", ['a = "x', 'a = "x" y', "a", "= 3", "a b = 3", 'a = x"y', "a = 3 4", "\x00", "<xml/>"])
 def test_a_line_that_is_none_is_named(line: str) -> None:
     with pytest.raises(VmxError, match=r'^vm\.vmx, line 2: .* is not of the form key = "value"$'):

@@ -59,6 +59,8 @@ class Folder:
         if not isinstance(text, str):
             return text
         try:
+            if "_" in text or not text.isascii():  # int() takes both
+                raise ValueError
             return int(text, 16) if text[:2] == "0x" else int(text)
         except ValueError:
             return self._nonsense(name, "a number", text)
@@ -103,7 +105,7 @@ class Folder:
         if not isinstance(text, str):
             return text
         words = text.split()
-        chosen = [word[1:-1] for word in words if word[:1] == "[" and word[-1:] == "]"]
+        chosen = [word[1:-1] for word in words if len(word) > 2 and word[0] == "[" and word[-1] == "]"]
         if len(chosen) == 1:
             return Choice(chosen[0], tuple(word.strip("[]") for word in words))
         if not chosen and len(words) == 1:

@@ -286,16 +286,17 @@ class Vmx(NamedTuple):
     @property
     def nics(self) -> tuple[Nic, ...]:
         """Network cards, by number."""
+        filters: dict[str, list[str]] = {}
+        for key, entry in self.entries.items():
+            name, dot, rest = key.partition(".filter")
+            if dot and rest.endswith(".name") and entry.value:
+                filters.setdefault(name, []).append(entry.value)
         return tuple(
             Nic(
                 name,
                 self.word(f"{name}.virtualDev"),
                 self.flag(f"{name}.startConnected") is not False,
-                tuple(
-                    entry.value
-                    for entry in self.matching(f"{name}.filter")
-                    if entry.name.lower().endswith(".name") and entry.value
-                ),
+                tuple(filters.get(name, ())),
             )
             for name in self._numbered("ethernet")
         )
