@@ -62,6 +62,8 @@ def io_scheduler_unsuited(disk: Disk, host: Host, workload: Workload) -> Outcome
             key=name if name != disk.name else None,
         )
     if not judged:
+        if host.root.names(f"{disk.path}/queue") is None:
+            raise Unknown(f"{disk.path}/queue: absent")
         raise Skip("has no scheduler: requests pass through to what lies beneath")
 
 
@@ -115,4 +117,4 @@ def _udev_rule(disk: Disk, wanted: str) -> tuple[str, ...]:
         f'ACTION=="add|change", SUBSYSTEM=="block", ENV{{DEVTYPE}}=="disk", KERNEL=="{kernel}", '
         f'{test}TEST=="queue/scheduler", ATTR{{queue/scheduler}}="{wanted}"'
     )
-    return (f"echo '{rule}' >> /etc/udev/rules.d/61-io-scheduler.rules",)
+    return (f"echo '{rule}' > /etc/udev/rules.d/61-io-scheduler-{disk.driver}.rules",)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from vmtune.check import Evidence, Finding, Info, Outcome, Severity, Workload, check
+from vmtune.check import Evidence, Finding, Info, Outcome, Severity, Unknown, Workload, check
 from vmtune.host import Host
 from vmtune.host.domain import Domain
 from vmtune.host.domain.disks import Disk
 from vmtune.shell import virsh_edit
 from vmtune.site import Site
-from vmtune.value import peek
 
 DIRECT = ("none", "directsync")
+MODES = (*DIRECT, "default", "writeback", "writethrough", "unsafe", None)
 """Cache modes that go around the host's page cache."""
 NETWORK_FILESYSTEMS = (
     "nfs",
@@ -46,6 +46,8 @@ def disk_cache_unsafe(domain: Domain, host: Host, workload: Workload, site: Site
 def _cache(domain: Domain, disk: Disk, workload: Workload, moves: bool) -> Outcome:
     cache, io = disk.driver.cache, disk.driver.io
     said = f"cache='{cache}'" if cache else "no cache attribute, which is writeback"
+    if cache not in MODES:
+        raise Unknown(f"{domain.source}: disk {disk.target}: cache='{cache}' is no mode that is known here")
     evidence: tuple[Evidence, ...] = ((domain.source, f"disk {disk.target}: {said}" + (f", io='{io}'" if io else "")),)
     mend = (virsh_edit(domain.name, f"disk {disk.target}: <driver cache='none' io='native'/>"),)
 
@@ -81,5 +83,5 @@ def _moves_over_cache(disk: Disk, host: Host, site: Site) -> bool:
     if not (site.wants("migration") or site.wants("ha")) or disk.type != "file" or not disk.source:
         return False
     source = disk.source
-    mount = peek(lambda: host.mounts.of(source))
+    mount = host.mounts.of(source)
     return mount is not None and mount.filesystem in NETWORK_FILESYSTEMS

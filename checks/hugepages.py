@@ -43,15 +43,15 @@ def hugepages_pool_short(host: Host) -> Outcome:
         pool = pools.get(size) if node is None else _pool_of_node(host, node, size)
         wanted = (wish.nodes or {}).get(node, 0) if node is not None else wish.total or 0
         have = 0 if pool is None else pool.total - pool.surplus
+        if have < 0:
+            raise Unknown(f"{pool.path if pool else size}: {have} pages is no number of pages")
         where = "" if node is None else f" on node {node}"
         path = f"{pool.path}/nr_hugepages" if pool else f"/sys/kernel/mm/hugepages/hugepages-{size >> 10}kB"
         evidence = (path if pool else (path, "absent"), (wish.source, wish.text))
         if have > wanted:
             yield Info(f"{have} pages of {_size(size)}{where}, {wanted} asked for", evidence)
         elif have < wanted:
-            needed = total(
-                demand for demand in _demands(host) if demand.size_bytes == size and node in (None, demand.node)
-            )
+            needed = _needed(host, size, node)
             yield Finding(
                 f"{have} of {wanted} pages of {_size(size)}{where}; VMs here need {needed}",
                 evidence,
@@ -83,7 +83,7 @@ def _sorted_out(host: Host) -> tuple[list[Wish], str | None, list[str]]:
             else:
                 unclear.append(f"{wish.source}: {wish.text}: how many pages are asked for is not known")
         except Unreadable as kept:
-            if kept.reason == NOT_CAPTURED and kept.path.startswith(("/etc/", "/run/", "/usr/", "/lib/")):
+            if kept.reason == NOT_CAPTURED and f"{kept.path}/".startswith(("/etc/", "/run/", "/usr/", "/lib/")):
                 gap = str(kept)
             else:
                 unclear.append(str(kept))
@@ -102,6 +102,16 @@ def _asked(host: Host, wished: list[Wish]) -> dict[tuple[int, int | None], Wish]
         for node in wish.nodes or (None,):
             asked[size, node] = wish
     return asked
+
+
+def _needed(host: Host, size: int, node: int | None) -> int:
+    """Pages that VMs need, of a size and on a node (None: all). Where nobody captured domains, none are supposed."""
+    try:
+        return total(d for d in _demands(host) if d.size_bytes == size and node in (None, d.node))
+    except Unreadable as kept:
+        if kept.reason == NOT_CAPTURED:
+            return 0
+        raise
 
 
 def _default_size(host: Host) -> int:
@@ -154,11 +164,13 @@ def hugepages_node_short(node: Node, host: Host) -> Outcome:
             here[demand.size_bytes].append(demand)
     for size, bound in sorted(here.items()):
         yield from _short(node, host, size, bound, pools.get(size))
-    yield from _misplaced(node, host, here, demands)
     require_all(host)
+    yield from _misplaced(node, host, here, demands)
 
 
 def _short(node: Node, host: Host, size: int, bound: list[PageDemand], pool: Pool | None) -> Outcome:
+    if pool is None and any(each.size_bytes == size for each in host.hugepages):
+        raise Unknown(f"{node.path}/hugepages: the node's own pool of {_size(size)} pages is not known")
     have = 0 if pool is None else pool.total - pool.surplus
     free = 0 if pool is None else pool.free
     needed = total(bound)
@@ -177,10 +189,17 @@ def _short(node: Node, host: Host, size: int, bound: list[PageDemand], pool: Poo
         expected=f"at least {needed}",
         actual=str(have),
         now=(f"echo {wanted} > {path} && cat {path}",) if pool else (),
-        for_good=(f"grubby --update-kernel=ALL --args='hugepagesz={_boot_size(size)} hugepages={node.id}:{wanted}'",),
+        for_good=(f"grubby --update-kernel=ALL --args='{_boot_line(host, size, node, wanted)}'",),
         setting=f"hugepages:node{node.id}/{size >> 10}kB",
         key=f"{size >> 10}kB",
     )
+
+
+def _boot_line(host: Host, size: int, node: Node, wanted: int) -> str:
+    """Boot parameters for the pages of all nodes, in one value: a second one would undo the first."""
+    have = {other.id: _pool_of_node(host, other.id, size) for other in host.numa.nodes}
+    counts = {id: pool.total for id, pool in have.items() if pool is not None and pool.total} | {node.id: wanted}
+    return f"hugepagesz={_boot_size(size)} hugepages=" + ",".join(f"{id}:{n}" for id, n in sorted(counts.items()))
 
 
 def _boot_size(size_bytes: int) -> str:

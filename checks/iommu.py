@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from vmtune.check import HOST, PHYSICAL, Evidence, Finding, Info, Outcome, Severity, Skip, Unknown, check
 from vmtune.host import Host
-from vmtune.host.domain import require_all
+from vmtune.host.domain import networks, require_all
 from vmtune.host.pci import Function
 from vmtune.root import Unreadable
 from vmtune.shell import quoted, remark, virsh_edit
@@ -15,7 +15,6 @@ from vmtune.site import Site
 UNITS = "/sys/class/iommu"
 GROUPS = "/sys/kernel/iommu_groups"
 TABLES = "/sys/firmware/acpi/tables"
-TABLE_OF = {"GenuineIntel": "DMAR", "AuthenticAMD": "IVRS", "HygonGenuine": "IVRS"}
 VFIO_DRIVERS = (
     "vfio-pci",
     "pci-stub",
@@ -93,8 +92,16 @@ def _passthrough_wanted(host: Host, site: Site) -> str | None:
             return f"domain {domain.name} is given {domain.host_addresses[0]}"
         if any(interface.is_assigned or interface.type == "vdpa" for interface in domain.interfaces):
             return f"domain {domain.name} has an interface of the type hostdev or vdpa"
+        for interface in domain.interfaces:
+            if interface.type == "network" and interface.source in _pools(host):
+                return f"domain {domain.name} takes VFs from the network {interface.source}"
     require_all(host)
     return None
+
+
+def _pools(host: Host) -> frozenset[str]:
+    """Names of the networks that are pools of VFs. Raises Unreadable."""
+    return frozenset(network.name for network in networks.read(host) if network.is_pool)
 
 
 @check(
@@ -122,22 +129,30 @@ def iommu_group_shared(host: Host) -> Outcome:
     lost = []
     for address in assigned:
         function = host.pci.function(address)
-        if function is None:  # hostdev-address-stale tells of it
+        if function is None:
+            lost.append(f"{address}: assigned, and not on this host")
             continue
         try:
-            group = function.iommu_group
+            number = function.iommu_group
         except Unreadable as kept:
             lost.append(str(kept))
             continue
-        if group is not None:  # without a group, iommu-off tells of it
-            by_group[group].append(function)
+        if number is not None:
+            by_group[number].append(function)
+        elif host.iommu.groups:  # where there is none at all, iommu-off tells of it
+            lost.append(f"{address}: in no IOMMU group")
     for number, functions in sorted(by_group.items()):
-        group_of = host.iommu.group(number)
-        if group_of is None:
-            lost.append(f"{GROUPS}/{number}: its members are not known")
+        group = host.iommu.group(number)
+        try:
+            if group is None:
+                raise Unreadable(f"{GROUPS}/{number}", "absent")
+            addresses = group.members(host)
+        except Unreadable as kept:
+            lost.append(str(kept))
             continue
-        members = [host.pci.function(address) for address in group_of.devices]
-        yield from _viable(number, [member for member in members if member], assigned, functions[0].address)
+        members = [member for address in addresses if (member := host.pci.function(address)) is not None]
+        lost += [f"{GROUPS}/{number}: nothing is known of {a}" for a in addresses if host.pci.function(a) is None]
+        yield from _viable(number, members, assigned, functions[0].address)
     if lost:
         raise Unknown("; ".join(lost[:3]))
     require_all(host)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vmtune.check import Finding, Info, Outcome, Role, Severity, Skip, Workload, check
+from vmtune.check import Finding, Info, Outcome, Role, Severity, Skip, Unknown, Workload, check
 from vmtune.host import Host
+from vmtune.root import NOT_CAPTURED, Unreadable
 
 SWAPPINESS = "/proc/sys/vm/swappiness"
 ENGINES = {"postgresql": 3, "mssql": 1}
@@ -33,6 +34,8 @@ def swappiness_high(
     swappiness = host.sysctl_number("vm.swappiness")
     if swappiness is None:
         raise Skip("this kernel has no vm.swappiness")
+    if swappiness < 0:
+        raise Unknown(f"{SWAPPINESS}: {swappiness} is no value that the kernel knows")
     if swappiness == 0:
         yield Info(
             "vm.swappiness is 0: nothing is swapped until memory is nearly gone, then the OOM killer may act first",
@@ -42,7 +45,7 @@ def swappiness_high(
     wanted = _wanted(host, workload, db_max, host_max, general_max)
     if swappiness <= wanted:
         return
-    if not host.memory.swap_bytes:
+    if host.memory.swap_bytes == 0:
         yield Info(
             f"vm.swappiness is {swappiness}, above {wanted}; without swap it has no effect",
             (SWAPPINESS, "/proc/meminfo"),
@@ -71,6 +74,13 @@ def _wanted(host: Host, workload: Workload, db_max: int, host_max: int, general_
 
 
 def _swaps_to_memory(host: Host) -> bool:
-    """Whether what is swapped out stays in memory, compressed."""
+    """Whether what is swapped out stays in memory, compressed. That nobody captured zswap is no sign of it."""
     memory = host.memory
-    return any(swap.zram for swap in memory.swaps or ()) or bool(memory.zswap and memory.zswap.enabled)
+    if any(swap.zram for swap in memory.swaps or ()):
+        return True
+    try:
+        return bool(memory.zswap and memory.zswap.enabled)
+    except Unreadable as kept:
+        if kept.reason == NOT_CAPTURED:
+            return False
+        raise

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vmtune.audit import Sample
 
 TRANSITIONAL = ("new", "connecting", "resetting")
+DOWN = ("dead", "deleting", "deleting (no IO)", "gone")
 
 
 @check("nvme-controller-down", Severity.CRITICAL, over=NvmeController)
@@ -41,6 +42,8 @@ def nvme_controller_down(controller: NvmeController, sample: Sample, *, again_se
         state = later or "gone"
     if state == "live":
         return
+    if state not in TRANSITIONAL and state not in DOWN:
+        raise Unknown(f"{path}: {state!r} is no state that is known here")
     passing = state in TRANSITIONAL and controller.transport != "pcie"
     yield Finding(
         f"controller {controller.name} ({controller.model or 'unknown model'}) is {state}",

@@ -80,10 +80,14 @@ def cpu_governor_slow(host: Host, workload: Workload) -> Outcome:
 
 def _judged(governor: str, driver: str, workload: Workload) -> Severity | None:
     """Severity of a governor, None where it is good for the workload."""
+    if governor == "powersave" and not driver:
+        raise Unknown(f"{POLICIES}: without its driver, the governor powersave may be the slow one or not")
     if governor == "performance" or (governor == "powersave" and driver in HARDWARE_DRIVEN):
         return None
     if governor in ("schedutil", "ondemand"):
         return {Workload.DB: Severity.LOW, Workload.LATENCY: Severity.MEDIUM}.get(workload)
     if governor in ("conservative", "powersave"):
         return Severity.LOW if workload is Workload.GENERAL else Severity.MEDIUM
-    return Severity.LOW if governor == "userspace" else None
+    if governor == "userspace":
+        return Severity.LOW
+    raise Unknown(f"{POLICIES}: {governor!r} is no governor that is known here")

@@ -38,8 +38,7 @@ def legacy_scsi_controller(disk: Disk, host: Host, workload: Workload) -> Outcom
         raise Unknown(f"{disk.path}: the driver of its controller is not known")
     if driver not in LEGACY:
         return
-    mounts = peek(lambda: host.mounts)
-    holds_root = mounts is not None and disk.name in mounts.root_disks
+    holds_root = disk.name in (peek(lambda: host.mounts.root_disks) or ())
     data_of_db = workload is Workload.DB and not holds_root
     yield Finding(
         f"{disk.name}{', which holds the root file system,' if holds_root else ''} hangs on {driver}",

@@ -33,16 +33,19 @@ def vf_remote_node(domain: Domain, host: Host, workload: Workload) -> Outcome:
     if len(numa.nodes) < 2:
         return
     functions = [host.pci.function(address) for address in domain.host_addresses]
-    nowhere = []
+    nowhere, gone = [], False
     for function in functions:
-        if function is None:  # hostdev-address-stale tells of it
+        if function is None:
+            gone = True
             continue
-        if function.node is None:
+        if function.node is None or numa.node(function.node) is None:
             nowhere.append(function.address)
             continue
         yield from _judged(domain, function, function.node, host, workload)
+    if gone:
+        raise Unknown("an assigned device is not on this host")
     if nowhere:
-        raise Unknown(f"the firmware names no node for {', '.join(nowhere)}")
+        raise Unknown(f"the firmware names no node that there is for {', '.join(nowhere)}")
 
 
 def _judged(domain: Domain, function: Function, device_node: int, host: Host, workload: Workload) -> Outcome:

@@ -72,7 +72,7 @@ FAULT = Finding("broken", ("/proc/x",))
         ((Skip("not here"),), ["skip"]),
         ((Unknown("who knows"),), ["unknown"]),
         ((Unreadable("/proc/x", "permission denied"),), ["unknown"]),
-        ((Unreadable("/proc/x", "no host given"),), ["skip"]),
+        ((Unreadable("/proc/x", "no host given"),), ["unknown"]),  # a capture may claim anything
         ((ValueError("bug"),), ["error"]),
         ((FAULT, Unknown("and more")), ["fail", "unknown"]),
     ],

@@ -306,3 +306,64 @@ def test_inspect_of_a_tree_that_tells_next_to_nothing(tmp_path: Path) -> None:
         done = vmtune("inspect", argument, "--root", str(tmp_path))
         assert (done.returncode, done.stderr) == (0, "")
     assert "not known" in vmtune("inspect", "--cpus", "--root", str(tmp_path)).stdout
+
+
+def test_output_replaces_nothing_but_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "target").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for name in ("pipe", "link"):
+        done = vmtune("audit", "--only", "platform-limits", "--output", str(tmp_path / name))
+        assert (done.returncode, "no regular file" in done.stderr) == (2, True)
+    assert (tmp_path / "target").read_text() == "kept"
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "2>/dev/full"])
+def test_streams_that_take_nothing_are_no_bug(redirection: str) -> None:
+    for arguments, codes in (
+        ("audit --only platform-limits", {0, 2}),
+        ("audit --root /nope", {2}),
+        ("--version", {0, 2}),
+    ):
+        script = f"{sys.executable} -m vmtune {arguments} {redirection}"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in codes, (script, done.returncode, done.stderr)
+        assert "Traceback" not in done.stderr
+
+
+def test_a_closed_pipe_keeps_the_verdict(tree: Path) -> None:
+    script = (
+        f"{sys.executable} -m vmtune audit -v --root {tree} --only vmx-* | (exec <&-; sleep 1); exit ${{PIPESTATUS[0]}}"
+    )
+    assert subprocess.run(["bash", "-c", script], capture_output=True, timeout=60, check=False).returncode == 3
+
+
+def test_a_pipe_is_no_input_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.xml")
+    for option in ("--domain", "--vmx"):
+        assert vmtune("audit", option, str(tmp_path / "x.xml")).returncode == 2
+
+
+def test_the_site_file_of_a_captured_tree_counts_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "sys").mkdir()
+    (tmp_path / "etc/vmtune").mkdir(parents=True)
+    (tmp_path / "etc/vmtune/vmtune.toml").write_text('workload = "latency"\nroles = ["guest"]')
+    report = json.loads(vmtune("audit", "--root", str(tmp_path), "--format", "json").stdout)
+    assert report["run"]["workload"] == "general"
+    assert report["host"]["roles"] == []
+
+
+@pytest.mark.parametrize("option", ["--min-coverage", "--sample"])
+def test_what_is_no_number_is_refused(option: str) -> None:
+    assert vmtune("audit", option, "nan").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["a=" + "[" * 9000, "[checks.swappiness-high]\ndb_max=" + "9" * 5000, '"\\u001b[31mX"=1']
+)
+def test_a_hostile_site_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "site.toml").write_text(text)
+    done = vmtune("audit", "--config", str(tmp_path / "site.toml"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "\x1b" not in done.stderr

@@ -88,7 +88,7 @@ class Audit:
             away = self._not_here(check)
             things = () if away else kind.of(self.host)
         except Unreadable as kept:
-            away = self._none_known(check, kept) or _cannot_know(kept)
+            away = self._none_known(check, kept) or self._cannot_know(kept)
         except Exception as error:  # noqa: BLE001 - a reader's bug costs one result, not the audit
             away = Status.ERROR, _trace(error)
         if away is not None:
@@ -106,13 +106,14 @@ class Audit:
         """Why a check's question does not arise on this machine; None where it does."""
         if not check.roles:
             return None
-        found, doubt = self._roles()
+        found, doubt, host_doubt = self._roles()
         if any(role in found for role in check.roles):
             return None
         wanted = " or ".join(check.roles)
-        if doubt is not None and NO_HOST in doubt:
+        if self.host.root.is_nowhere:
             return Status.SKIP, NO_HOST
-        if doubt is not None and check.roles != (Role.HOST,):
+        doubt = host_doubt if check.roles == (Role.HOST,) else doubt
+        if doubt is not None:
             return Status.UNKNOWN, f"asked of {wanted}; what this machine is, is not known ({doubt}): --role"
         return (
             Status.SKIP,
@@ -125,15 +126,21 @@ class Audit:
             return None
         return Status.SKIP, f"nothing here shows a host of VMs, and {kept} (--role host judges it as one)"
 
-    def _roles(self) -> tuple[tuple[Role, ...], str | None]:
-        """The roles to judge the machine in, and why nobody can say whether it is a guest."""
+    def _roles(self) -> tuple[tuple[Role, ...], str | None, str | None]:
+        """The roles to judge the machine in, and why nobody can say whether it is a guest, or a host."""
         declared = self.options.roles or self.site.roles
         if declared:
-            return declared, None
+            return declared, None, None
         try:
-            return self.host.roles.found, self.host.roles.doubt
+            roles = self.host.roles
+            return roles.found, roles.doubt, roles.host_doubt
         except Unreadable as kept:
-            return (), str(kept)
+            return (), str(kept), str(kept)
+
+    def _cannot_know(self, kept: Unreadable) -> tuple[Status, str]:
+        if self.host.root.is_nowhere:
+            return Status.SKIP, NO_HOST
+        return Status.UNKNOWN, str(kept)
 
     def _judge(self, check: Check, kind: Kind, thing: Any) -> Iterator[Result]:
         target = kind.target(thing)
@@ -159,7 +166,7 @@ class Audit:
         except Unknown as unknown:
             yield self._row(check, target, Status.UNKNOWN, str(unknown), workload)
         except Unreadable as kept:
-            yield self._row(check, target, *_cannot_know(kept), workload)
+            yield self._row(check, target, *self._cannot_know(kept), workload)
         except Exception as error:  # noqa: BLE001 - a check's bug costs one result, not the audit
             yield self._row(check, target, Status.ERROR, _trace(error), workload)
         else:
@@ -172,7 +179,8 @@ class Audit:
 
     def _thresholds(self, check: Check) -> dict[str, Any]:
         declared = self.site.thresholds.get(check.id, {})
-        return {name: declared.get(name, default) for name, default in check.thresholds.items()}
+        given = {name: declared.get(name, default) for name, default in check.thresholds.items()}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
     def _row(self, check: Check, target: str, status: Status, reason: str | None, workload: Workload) -> Result:
         return Result(check, target, status, check.severity_for(workload), workload, reason)
@@ -194,12 +202,6 @@ class Audit:
 
     def _evidence(self, evidence: Evidence) -> tuple[str, str | None]:
         return (evidence, self.host.root.seen(evidence)) if isinstance(evidence, str) else evidence
-
-
-def _cannot_know(kept: Unreadable) -> tuple[Status, str]:
-    if kept.reason == NO_HOST:
-        return Status.SKIP, NO_HOST
-    return Status.UNKNOWN, str(kept)
 
 
 def _trace(error: Exception) -> str:
@@ -260,8 +262,12 @@ def coverage(results: list[Result]) -> Coverage:
     return Coverage(len(selected), len(applicable), len(applicable - broken))
 
 
-def gate(results: list[Result], fail_on: Severity | None, min_coverage: float | None = None) -> Gate:
+def gate(
+    results: list[Result], fail_on: Severity | None, min_coverage: float | None = None, *, complete: bool = True
+) -> Gate:
     """Judge the results: `fail_on` None fails on nothing; `min_coverage` percent replaces the rule about unknowns."""
+    if not complete:
+        return Gate("INCOMPLETE", INTERRUPTED, ("interrupted",))
     failed = [row for row in results if row.status is Status.FAIL]
     blocking = [row for row in failed if fail_on is not None and row.severity >= fail_on]
     if blocking:
@@ -281,4 +287,5 @@ def gate(results: list[Result], fail_on: Severity | None, min_coverage: float | 
     return Gate("READY WITH FINDINGS" if failed else "READY", 0, ())
 
 
+INTERRUPTED = 130
 _OPEN = (Status.UNKNOWN, Status.ERROR)

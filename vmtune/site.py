@@ -9,6 +9,7 @@ from vmtune.check import Role, Workload
 from vmtune.root import Root, Unreadable
 
 SITE_FILE = "/etc/vmtune/vmtune.toml"
+SIZE_LIMIT = 16 << 10
 ASSUMPTIONS = ("ha", "migration", "multi-tenant", "passthrough")
 """What may be declared: HA is wanted, VMs shall move, tenants do not trust each other, devices are to be passed
 through."""
@@ -41,7 +42,7 @@ class Site(NamedTuple):
 def load(root: Root, path: str = SITE_FILE, *, must_exist: bool = False) -> Site:
     """Read a site file through a root; an absent one declares nothing. Raises BadSite with all that is wrong in it."""
     try:
-        text = root.read(path)
+        text = root.read(path, SIZE_LIMIT)
         mode = root.mode(path) if root.live and text is not None and not must_exist else None
     except Unreadable as kept:
         if not root.live:
@@ -62,7 +63,7 @@ def parse(text: str, path: str) -> Site:
 
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets without end
         raise BadSite(f"{path}: {error}") from None
     reader = _Reader(data)
     site = Site(
@@ -77,7 +78,7 @@ def parse(text: str, path: str) -> Site:
         ),
         thresholds=dict(reader.tables("checks")),
     )
-    unknown = sorted(data.keys() - {"assume", "workload", "roles", "domains", "checks", "waivers"})
+    unknown = sorted(data.keys() - {"assume", "workload", "roles", "domains", "checks"})
     reader.wrong += [f"{key}: no such key" for key in unknown]
     if reader.wrong:
         raise BadSite(f"{path}: " + "; ".join(reader.wrong))

@@ -42,7 +42,7 @@ def page_demands(domain: Domain, default_size_bytes: int) -> tuple[PageDemand, .
     def size(cell: int | None) -> int:
         pages = backing.hugepages or ()
         fitting = [page for page in pages if page.cells is not None and cell is not None and cell in page.cells]
-        fitting += [page for page in pages if page.cells is None]
+        fitting += [page for page in pages if page.cells is None or not domain.cells]
         return (fitting[0].size_bytes if fitting else None) or default_size_bytes
 
     parts: list[tuple[int | None, int, int]] = []

@@ -18,7 +18,7 @@ CASES = [
     Case(CHECK, "pass", "kvm-host"),
     Case(CHECK, "high domain/db01", "kvm-host", f"{VF}/numa_node: 0", reason="on node 0, db01 is on node 1"),
     Case(CHECK, "medium domain/db01", "kvm-host", swap=BOTH, workload=Workload.NETWORK, reason="spans nodes 0-1"),
-    Case(CHECK, "unknown", "kvm-host", f"{VF}/numa_node: -1", reason="names no node"),
+    Case(CHECK, "unknown", "kvm-host", f"{VF}/numa_node: -1", reason="names no node that there is"),
     Case(CHECK, "unknown", "kvm-host", f"{VF}/numa_node ! permission denied"),
     Case(CHECK, "skip", "kvm-host", swap=NO_HOSTDEV),
     Case(CHECK, "skip", "kvm-host", workload=Workload.GENERAL),

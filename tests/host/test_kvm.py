@@ -86,8 +86,14 @@ def test_a_capture_without_dev_knows_the_device_by_its_class() -> None:
     with pytest.raises(Unreadable, match="not in this capture"):
         _ = kvm.mode
     without = Host(plant(text.replace("/sys/class/misc/kvm/dev: 10:232", ""))).kvm
+    assert without.device is False
+    by_list = "/dev ! not in this capture\n/sys ! not in this capture\n/proc/misc:\n  232 kvm\n  183 hw_random"
+    assert Host(plant(by_list)).kvm.device is True
+    assert Host(plant(by_list.replace("232 kvm", "1 fuse"))).kvm.device is False
     with pytest.raises(Unreadable, match="not in this capture"):
-        _ = without.device
+        _ = Host(
+            plant("/dev ! not in this capture\n/sys ! not in this capture\n/proc ! not in this capture")
+        ).kvm.device
 
 
 def test_a_container_that_hides_the_device() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from vmtune import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import click
 
 BAD_INPUT = 2
@@ -20,47 +22,61 @@ INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> None:
     """Run vmtune and exit. `--version` answers before anything else is imported."""
     argv = sys.argv[1:] if argv is None else argv
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
     if argv == ["--version"]:
-        print(f"vmtune {__version__}")
-        sys.exit(0)
+        sys.exit(_said(lambda: print(f"vmtune {__version__}", flush=True), 0))
     from vmtune.cli.program import program
 
     sys.exit(_outcome(program, argv))
 
 
 def _outcome(program: click.Group, argv: list[str]) -> int:
-    """The exit code of a command, whatever happens in it: one clear line for what the user can mend, a trace for a
-    bug."""
+    """The exit code of a command, whatever happens: one clear line for what the user can mend, a trace for a bug."""
     import click
+
+    from vmtune.cli.output import give_up_stdout
 
     try:
         code = program.main(argv, prog_name="vmtune", standalone_mode=False)
         sys.stdout.flush()
     except click.UsageError as error:
-        error.show()
-        return BAD_INPUT
+        return _said(error.show, BAD_INPUT)
     except click.ClickException as error:
-        print(f"vmtune: {error.format_message()}", file=sys.stderr)
-        return BAD_INPUT
+        return _say(error.format_message(), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        print("vmtune: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has seen enough. What remains in the buffer must not be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _say("interrupted", INTERRUPTED)
     except PermissionError as error:
-        print(f"vmtune: {error.filename}: permission denied: root can", file=sys.stderr)
-        return DENIED
+        return _say(f"{error.filename}: permission denied: root can", DENIED)
+    except OSError as error:
+        give_up_stdout()
+        return _say(f"{error.filename or 'standard output'}: {(error.strerror or 'cannot be used').lower()}", BAD_INPUT)
     except Exception as error:  # noqa: BLE001 - the last resort of the whole program
         return _bug(error)
     return code if isinstance(code, int) else 0
 
 
+def _say(text: str, code: int) -> int:
+    """One line on standard error, in which nothing moves the cursor; and the exit code."""
+    from vmtune.report.text import plain
+
+    return _said(lambda: print(f"vmtune: {plain(text)}", file=sys.stderr, flush=True), code)
+
+
+def _said(say: Callable[[], None], code: int) -> int:
+    """The exit code, also where nobody can be told."""
+    try:
+        say()
+    except OSError:
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    return code
+
+
 def _bug(error: Exception) -> int:
     import traceback
 
-    trace = traceback.format_exception(error, limit=-3)
-    print("vmtune: this is a bug in vmtune. Please report it with this trace and the command line:", file=sys.stderr)
-    print("".join(trace), end="", file=sys.stderr)
-    return BUG
+    trace = "".join(traceback.format_exception(error, limit=-3))
+    head = "vmtune: this is a bug in vmtune. Please report it with this trace and the command line:\n"
+    return _said(lambda: print(head + trace, end="", file=sys.stderr, flush=True), BUG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from datetime import UTC, datetime
@@ -12,12 +13,11 @@ import click
 
 from vmtune.audit import Audit, Options, coverage, gate
 from vmtune.check import Check, Role, Severity, Workload, all_checks
-from vmtune.cli import INTERRUPTED
 from vmtune.cli.machine import judged_alone, root_of
 from vmtune.cli.output import Progress, page, write
 from vmtune.host import Host
 from vmtune.report import FORMATS, Report, Run, render
-from vmtune.root import NO_HOST
+from vmtune.root import Root, live_root
 from vmtune.site import ASSUMPTIONS, SITE_FILE, BadSite, Site, load
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def command(
     output: str | None,
     verbose: bool,
 ) -> int:
+    if not all(math.isfinite(number) for number in (sample, min_coverage or 0)):
+        raise click.UsageError("--sample and --min-coverage take a number")
     if domain and vmx:
         raise click.UsageError("--domain and --vmx are judged one at a time")
     root = root_of(tree)
@@ -102,27 +104,29 @@ def command(
             duration_ms=round(1000 * (time.monotonic() - begun)),
             complete=complete,
             privileged=os.geteuid() == 0,
-            source=None if host.root.live else tree or domain or vmx,
-            alone=host.root.name == NO_HOST,
+            source=None if host.root.live else (domain or vmx) if host.root.is_nowhere else tree,
+            alone=host.root.is_nowhere,
             workload=purpose.workload,
             workload_source=purpose.source,
         ),
         host=host,
         results=results,
         coverage=coverage(results),
-        gate=gate(results, threshold, min_coverage),
+        gate=gate(results, threshold, min_coverage, complete=complete),
         fail_on=threshold,
         min_coverage=min_coverage,
     )
     write(render(report, format_, page(verbose=verbose, to_file=output is not None)), output)
-    return report.gate.exit_code if complete else INTERRUPTED
+    return report.gate.exit_code
 
 
-def _site(root: Any, config: str | None, assume: str | None) -> Site:
-    from vmtune.root import live_root
-
+def _site(root: Root, config: str | None, assume: str | None) -> Site:
+    """What is declared. A captured tree's own site file is somebody else's word: it counts for nothing here."""
     try:
-        site = load(live_root() if config else root, os.path.abspath(config), must_exist=True) if config else load(root)
+        if config is not None:
+            site = load(live_root(), os.path.abspath(config), must_exist=True)
+        else:
+            site = load(root) if root.live else Site()
     except BadSite as error:
         raise click.ClickException(str(error)) from None
     wanted = {word.strip() for word in (assume or "").split(",") if word.strip()}
@@ -159,12 +163,17 @@ def _refuse_bad_thresholds(site: Site) -> None:
                 has = ", ".join(known) or "none"
                 raise click.ClickException(f"{site.source}: checks.{id}.{name}: no such threshold; it has: {has}")
             if isinstance(value, bool) != isinstance(known[name], bool) or not _alike(value, known[name]):
-                wanted = type(known[name]).__name__
+                wanted = "list" if isinstance(known[name], tuple) else type(known[name]).__name__
                 raise click.ClickException(f"{site.source}: checks.{id}.{name}: {value!r} is no {wanted}")
 
 
 def _alike(value: Any, default: Any) -> bool:
-    return isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int))
+    """Whether a value of the site file can stand for a threshold: of its type, finite and not negative."""
+    if isinstance(default, tuple):
+        return isinstance(value, list) and len(value) == len(default) and all(map(_alike, value, default))
+    if isinstance(default, (int, float)) and isinstance(value, (int, float)):
+        return (isinstance(default, float) or isinstance(value, int)) and math.isfinite(value) and value >= 0
+    return isinstance(value, type(default))
 
 
 def _run(audit: Audit, checks: dict[str, list[Check]]) -> tuple[list[Result], bool]:

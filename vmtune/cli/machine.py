@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 import click
 
@@ -61,7 +62,10 @@ def _nowhere() -> Host:
 def _given(path: str) -> bytes:
     """A file that the user named."""
     try:
-        with open(path, "rb") as file:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if not S_ISREG(os.fstat(handle).st_mode):
+                raise click.ClickException(f"{path}: is no regular file")
             data = file.read(INPUT_LIMIT + 1)
     except OSError as error:
         raise click.ClickException(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 import click
@@ -36,10 +37,15 @@ def _width(terminal: bool) -> int:
 def write(text: str, path: str | None) -> None:
     """Print text, or write it to a file with mode 0600, whole or not at all."""
     if path is None:
-        # Bytes that the terminal's encoding lacks are shown escaped rather than ending the report.
-        sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
-        sys.stdout.buffer.flush()
+        _print(text)
         return
+    try:
+        if not S_ISREG(os.lstat(path).st_mode):
+            raise click.FileError(path, hint="is there and is no regular file: it is not replaced")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise click.FileError(path, hint=(error.strerror or "cannot be written").lower()) from None
     folder = os.path.dirname(os.path.abspath(path))
     draft = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.part")
     try:
@@ -57,6 +63,24 @@ def write(text: str, path: str | None) -> None:
         raise
     except OSError as error:
         raise click.FileError(path, hint=(error.strerror or "cannot be written").lower()) from None
+
+
+def _print(text: str) -> None:
+    """Write to standard output. A reader who has gone has seen enough; whatever else goes wrong there is said."""
+    try:
+        # Bytes that the terminal's encoding lacks are shown escaped rather than ending the report.
+        sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        give_up_stdout()
+    except OSError as error:
+        give_up_stdout()
+        raise click.ClickException(f"standard output: {(error.strerror or 'cannot be written').lower()}") from None
+
+
+def give_up_stdout() -> None:
+    """What remains to be written goes nowhere, so that nothing fails again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Progress:

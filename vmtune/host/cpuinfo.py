@@ -82,7 +82,7 @@ def _fields(data: bytes) -> dict[str, str]:
     head = data[:_HEAD].decode("utf-8", "replace").lstrip("\n")
     blocks = head.split("\n\n")
     if len(data) > _HEAD:
-        blocks = [*blocks[:-1], *data[-_TAIL:].decode("utf-8", "replace").split("\n\n")[1:]]
+        blocks = [*(blocks[:-1] or blocks), *data[-_TAIL:].decode("utf-8", "replace").split("\n\n")[1:]]
     fields = _lines(blocks[0])
     for block in blocks[1:]:
         more = _lines(block)

@@ -37,6 +37,14 @@ class Group(NamedTuple):
     type: str | None
     """Default domain: DMA, DMA-FQ, identity, blocked, unmanaged, unknown; None before 5.11."""
 
+    def members(self, host: Host) -> tuple[str, ...]:
+        """Devices that the group's own folder lists, and those that say that they are in it. Raises Unreadable."""
+        path = f"{self.path}/devices"
+        listed = host.root.names(path)
+        if listed is None:
+            raise Unreadable(path, "absent")
+        return tuple(sorted({*listed, *self.devices}))
+
     def reserved_regions(self, host: Host) -> tuple[Region, ...] | None:
         """Lines of `reserved_regions`; None where the kernel has no such file. Raises Unreadable."""
         path = f"{self.path}/reserved_regions"

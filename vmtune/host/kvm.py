@@ -12,6 +12,7 @@ from vmtune.value import value
 
 DEVICE = "/dev/kvm"
 OFFER = "/sys/class/misc/kvm"
+MISC = "/proc/misc"
 MODULES = "/sys/module"
 
 
@@ -46,24 +47,29 @@ class Kvm(NamedTuple):
 def read(host: Host) -> Kvm:
     """The device and all modules."""
     root = host.root
-    offered = _exists(root, OFFER)
+    offered = _offered(root)
     mode, uid, gid = _mode(root)
     modules, refused = _modules(root)
     return Kvm(DEVICE, _device(root, offered), offered, mode, uid, gid, modules, refused)
 
 
-def _exists(root: Root, path: str) -> bool | None:
+def _offered(root: Root) -> bool | None:
+    """Whether the kernel has registered the device: by its class, else by the list of all such devices."""
     try:
-        return root.exists(path)
+        return root.exists(OFFER)
     except Unreadable as kept:
-        return keep(kept)
+        try:
+            listed = root.read(MISC)
+        except Unreadable:
+            listed = None
+        return keep(kept) if listed is None else any(line.split()[-1:] == ["kvm"] for line in listed.splitlines())
 
 
 def _device(root: Root, offered: bool | None) -> bool | None:
     try:
         return root.exists(DEVICE)
     except Unreadable as kept:
-        return True if offered is True and not root.live else keep(kept)
+        return offered if isinstance(offered, bool) and not root.live else keep(kept)
 
 
 def _mode(root: Root) -> tuple[int | None, int | None, int | None]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from vmtune.host import Host
 from vmtune.host.pci import ADDRESS, DEVICES, address_behind, applicable, device_path, driver
 from vmtune.root import Folder, Root, Unreadable
-from vmtune.root.folder import keep, known
+from vmtune.root.folder import keep, known, nonsense
 from vmtune.value import value
 
 NET = "/sys/class/net"
@@ -20,6 +20,7 @@ _NAME = re.compile(r"[^\s/:]{1,15}")
 _UP = 0x1
 _LOOPBACK = 0x8
 _NO_SPEED = (-1, 0, 0xFFFF, 0xFFFFFFFF)
+_FASTEST = 10_000_000
 """SPEED_UNKNOWN, as kernels of different age print it, and 0, which some drivers say while the link is down."""
 
 
@@ -148,7 +149,12 @@ def _function(parts: tuple[str, ...]) -> str | None:
 def _speed(folder: Folder) -> int | None:
     """Megabits a second; the kernel answers EINVAL while the interface is down."""
     speed = applicable(folder, "speed")
-    return None if speed in _NO_SPEED else speed
+    if speed in _NO_SPEED:
+        return None
+    if isinstance(speed, int) and speed > _FASTEST:
+        kept: None = nonsense(f"{folder.path}/speed", "a speed", str(speed))
+        return kept
+    return speed
 
 
 def _queues(folder: Folder) -> tuple[int | None, int | None]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from vmtune.host import Host
 from vmtune.host.pci import ADDRESS, DEVICES, device_path, function_of
-from vmtune.root import Folder, Root, Unreadable
+from vmtune.root import NOT_CAPTURED, Folder, Root, Unreadable
 from vmtune.root.folder import keep
 from vmtune.value import value
 
@@ -68,7 +68,13 @@ class NvmeController(NamedTuple):
 def read(host: Host) -> tuple[NvmeController, ...]:
     """All controllers below /sys/class/nvme."""
     root = host.root
-    names = [name for name in root.names(CONTROLLERS) or () if CONTROLLER.fullmatch(name)]
+    try:
+        listed = root.names(CONTROLLERS) or ()
+    except Unreadable as kept:
+        if kept.reason == NOT_CAPTURED and _has_none(host):
+            return ()
+        raise
+    names = [name for name in listed if CONTROLLER.fullmatch(name)]
     if not names:
         return ()
     try:
@@ -76,6 +82,17 @@ def read(host: Host) -> tuple[NvmeController, ...]:
     except Unreadable as kept:
         return tuple(_controller(root, name, keep(kept)) for name in names)
     return tuple(_controller(root, name, homes.get(name)) for name in names)
+
+
+def _has_none(host: Host) -> bool:
+    """Whether a capture without the class still shows that there is no NVMe: no PCI function and no disk of it."""
+    try:
+        functions, disks = host.pci.functions, host.root.names("/sys/block")
+    except Unreadable:
+        return False
+    return bool(functions and disks) and not any(
+        (*(function.is_nvme for function in functions), *(name.startswith("nvme") for name in disks or ()))
+    )
 
 
 def subsystems(root: Root) -> tuple[Subsystem, ...]:

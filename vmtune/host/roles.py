@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmtune.check import Role
-from vmtune.root.unreadable import Unreadable
+from vmtune.root.unreadable import NOT_CAPTURED, Unreadable
 
 if TYPE_CHECKING:
     from vmtune.host import Host
@@ -28,11 +28,13 @@ class Roles(NamedTuple):
     """Path or subject, and what it says."""
     doubt: str | None
     """Why nobody can say whether this machine is a guest; None where it is known."""
+    host_doubt: str | None
+    """What could not be read and might show a host of VMs; None where everything could, or nobody captured it."""
 
 
 def read(host: Host) -> Roles:
     """The roles of a machine: what it runs and what runs it."""
-    evidence = list(_host_signs(host))
+    evidence, host_doubt = _host_signs(host)
     found = [Role.HOST] if evidence else []
     doubt = None
     try:
@@ -44,20 +46,22 @@ def read(host: Host) -> Roles:
     if not found and doubt is None:
         found.append(Role.METAL)
         evidence.append(("platform", "no hypervisor beneath, no VMs above"))
-    return Roles(tuple(found), tuple(evidence), doubt)
+    return Roles(tuple(found), tuple(evidence), doubt, None if Role.HOST in found else host_doubt)
 
 
-def _host_signs(host: Host) -> list[tuple[str, str]]:
-    signs = []
+def _host_signs(host: Host) -> tuple[list[tuple[str, str]], str | None]:
+    """What shows a host of VMs, and what could not be read."""
+    signs: list[tuple[str, str]] = []
+    doubt = None
     for path, meaning in HOST_SIGNS:
         try:
             if host.root.exists(path):
                 signs.append((path, meaning))
-        except Unreadable:
-            continue
+        except Unreadable as kept:
+            doubt = doubt if kept.reason == NOT_CAPTURED else str(kept)
     try:
         if host.domains:
             signs.append(("domains", f"{len(host.domains)} domains or QEMU processes"))
-    except Unreadable:
-        pass
-    return signs
+    except Unreadable as kept:
+        doubt = doubt if kept.reason == NOT_CAPTURED else str(kept)
+    return signs, doubt

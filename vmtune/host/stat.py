@@ -44,6 +44,8 @@ def parse(text: str) -> tuple[CpuTime, ...]:
         try:
             ticks = [int(field) for field in fields[:_ACCOUNTED]]
             steal = ticks[_STEAL] if len(ticks) > _STEAL else 0
+            if min(ticks, default=-1) < 0:
+                raise ValueError
             times.append(CpuTime(int(name[3:]) if name != "cpu" else None, sum(ticks), steal))
         except ValueError:
             raise Unreadable(PATH, f"{line[:60]!r} is not a line of CPU times") from None

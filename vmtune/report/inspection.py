@@ -286,7 +286,7 @@ def _size(size_bytes: int | None) -> str:
     """A size in the largest binary unit that keeps it above one."""
     if size_bytes is None:
         return "–"
-    size, units = float(size_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
+    size, units = float(min(size_bytes, 1 << 80)), ["B", "KiB", "MiB", "GiB", "TiB"]
     while size >= 1024 and len(units) > 1:
         size /= 1024
         units.pop(0)

@@ -96,6 +96,11 @@ class Root:
         """Whether this is the machine that vmtune runs on."""
         return self.name is None
 
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether there is no machine at all: a domain or a .vmx file is judged alone."""
+        return self.name is NO_HOST  # no path that a user gives is this very object
+
     def close(self) -> None:
         """Let go of what is held open; what was read stays known."""
         self.store.close()

@@ -100,7 +100,7 @@ class Folder:
             return self._nonsense(name, "a mask of CPUs", text)
 
     def choice(self, name: str) -> Choice | None:
-        """A bracketed word among others; a single word without brackets is chosen."""
+        """A bracketed word among others. Alone and without brackets the kernel prints `none` only (bio-based disks)."""
         text = self.text(name)
         if not isinstance(text, str):
             return text
@@ -108,8 +108,8 @@ class Folder:
         chosen = [word[1:-1] for word in words if len(word) > 2 and word[0] == "[" and word[-1] == "]"]
         if len(chosen) == 1:
             return Choice(chosen[0], tuple(word.strip("[]") for word in words))
-        if not chosen and len(words) == 1:
-            return Choice(words[0], (words[0],))
+        if words == ["none"]:
+            return Choice("none", ("none",))
         return self._nonsense(name, "one word in brackets", text)
 
     def link_name(self, name: str) -> str | None:
