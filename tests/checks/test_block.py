@@ -24,4 +24,6 @@ CASES = [
     Case(CHECK, "unknown", "kvm-guest", f"{VDA}/queue/scheduler ! permission denied"),
     Case(CHECK, "unknown", "kvm-guest", f"{VDA}/queue/scheduler: [a] [b]", reason="one word in brackets"),
     Case(CHECK, "skip", "kvm-guest", f"{VDA}/queue/scheduler -", reason="no scheduler"),
+    Case(CHECK, "unknown", "kvm-guest", f"{VDA}/queue/scheduler: gibberish"),
+    Case(CHECK, "unknown", "kvm-guest", f"{VDA}/queue -"),
 ]

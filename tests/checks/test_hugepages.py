@@ -56,4 +56,17 @@ CASES = [
     Case(THP, "pass", "kvm-host", f"{SMALL_VM}{TRANSPARENT}/enabled: [always] madvise never"),
     Case(THP, "unknown", "kvm-host", f"{TRANSPARENT}/enabled: always madvise never"),
     Case(THP, "unknown", "kvm-host", f"{TRANSPARENT} ! permission denied"),
+    Case(THP, "unknown", "kvm-host", f"{TRANSPARENT}/enabled: gibberish"),
+    Case(NODE, "unknown", "kvm-host", "sys/devices/system/node/node1/hugepages -", reason="own pool"),
+    # Without cells in the guest libvirt drops the nodeset of a page.
+    Case(NODE, "pass", "kvm-host", swap=("<page size='1' unit='GiB'/>", "<page size='1' unit='GiB' nodeset='0'/>")),
+    # A guest of which nobody captured libvirt's files.
+    Case(
+        POOL,
+        "medium host",
+        "kvm-guest",
+        "etc/sysctl.d/9.conf: vm.nr_hugepages = 5\netc/libvirt ! not in this capture",
+        also=(),
+    ),
+    Case(POOL, "unknown", "kvm-host", f"{ALL}/nr_hugepages: -3\n{NODE1}/nr_hugepages: -3"),
 ]

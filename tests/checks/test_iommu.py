@@ -20,10 +20,8 @@ PATHS = {
 }
 NO_GROUPS = "\n".join(f"{GROUPS}/{group} -\nsys/devices/{path}/iommu_group -" for group, path in PATHS.items())
 ADDRESS = "<address type='pci' domain='0x0000' bus='0x81' slot='0x02' function='0x0'/>"
-NO_HOSTDEV = (
-    f"type='hostdev' managed='yes'><mac address='52:54:00:11:22:33'/><source>{ADDRESS}</source>",
-    "type='bridge'>",
-)
+HOSTDEV = f"type='hostdev' managed='yes'><mac address='52:54:00:11:22:33'/><source>{ADDRESS}</source>"
+NO_HOSTDEV = (HOSTDEV, "type='bridge'>")
 WITH_PF = "\n".join(
     [
         f"{GROUPS}/12/devices/0000:81:00.0 -> ../../../../devices/{PATHS[11]}",
@@ -40,6 +38,11 @@ etc/libvirt/qemu/web.xml:
   <domain type='kvm'><name>web</name><memory unit='GiB'>1</memory><vcpu cpuset='2,6'>1</vcpu><devices>
     <hostdev mode='subsystem' type='pci' managed='yes'><source>
       <address domain='0x0000' bus='0x81' slot='0x02' function='0x1'/></source></hostdev></devices></domain>
+"""
+FROM_POOL = "type='network'><source network='vfs'/>"
+POOL = """
+etc/libvirt/qemu/networks/vfs.xml:
+  <network><name>vfs</name><forward mode='hostdev' managed='yes'><pf dev='ens1f0'/></forward></network>
 """
 
 CASES = [
@@ -58,4 +61,11 @@ CASES = [
     Case(SHARED, "critical domain/db01", "kvm-host", OTHER_VF + WEB, reason="2 domains"),
     Case(SHARED, "unknown", "kvm-host", f"sys/devices/{PATHS[12]}/iommu_group ! permission denied"),
     Case(SHARED, "skip", "kvm-host", swap=NO_HOSTDEV),
+    # The group's own listing counts, also where a member does not say so itself.
+    Case(SHARED, "critical domain/db01", "kvm-host", WITH_PF.splitlines()[0], reason="i40e"),
+    Case(SHARED, "unknown", "kvm-host", f"{GROUPS}/12/devices/0000:99:00.0 -> ../x", reason="nothing is known"),
+    Case(SHARED, "unknown", "kvm-host", f"{GROUPS}/12 ! permission denied"),
+    Case(SHARED, "unknown", "kvm-host", f"sys/devices/{PATHS[12]}/iommu_group -", reason="in no IOMMU group"),
+    # A network that is a pool of VFs wants the IOMMU too.
+    Case(OFF, "critical host", "kvm-host", f"{NO_GROUPS}\n{POOL}", swap=(HOSTDEV, FROM_POOL), reason="network vfs"),
 ]

@@ -34,4 +34,8 @@ CASES = [
         "kvm-guest",
         f"{SWAPPINESS}: 180\nproc/swaps:\n  Filename Type Size Used Priority\n  /dev/zram0 partition 1024 0 100",
     ),
+    # What nobody captured is no sign of compressed swap; a value that no kernel prints says nothing.
+    Case("swappiness-high", "low host", "kvm-guest", f"{SWAPPINESS}: 60\nsys/module/zswap ! not in this capture"),
+    Case("swappiness-high", "unknown", "kvm-guest", f"{SWAPPINESS}: 60\nsys/module/zswap ! permission denied"),
+    Case("swappiness-high", "unknown", "kvm-guest", f"{SWAPPINESS}: -5"),
 ]

@@ -17,4 +17,11 @@ CASES = [
     Case(CHECK, "unknown", "kvm-host", f"{NVME}/state ! permission denied"),
     Case(CHECK, "unknown", "kvm-host", f"{NVME}/state -"),
     Case(CHECK, "skip", "kvm-host", f"{NVME}/cntrltype: discovery\n{NVME}/state: dead"),
+    Case(CHECK, "unknown", "kvm-host", f"{NVME}/state: gibberish"),
+    Case(CHECK, "unknown", "kvm-host", f"{NVME}/state:"),
+    # A capture that lacks the class, and shows in other places that there is none.
+    Case(CHECK, "skip", "kvm-guest", "sys/class/nvme ! not in this capture"),
+    Case(
+        CHECK, "unknown", "kvm-guest", "sys/class/nvme ! not in this capture\nsys/bus/pci/devices ! not in this capture"
+    ),
 ]

@@ -40,4 +40,5 @@ CASES = [
     Case(CHECK, "info", "kvm-host", "\n".join(f"{POLICY}{cpu} -" for cpu in range(8)), reason="firmware"),
     Case(CHECK, "skip", "kvm-guest"),
     Case(CHECK, "skip", "kvm-guest", roles=(Role.HOST,), reason="a guest does not control"),
+    Case(CHECK, "unknown", "kvm-host", policies("acpi-cpufreq", "gibberish")),
 ]

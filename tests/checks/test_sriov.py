@@ -22,4 +22,6 @@ CASES = [
     Case(CHECK, "unknown", "kvm-host", f"{VF}/numa_node ! permission denied"),
     Case(CHECK, "skip", "kvm-host", swap=NO_HOSTDEV),
     Case(CHECK, "skip", "kvm-host", workload=Workload.GENERAL),
+    Case(CHECK, "unknown", "kvm-host", "sys/bus/pci/devices/0000:81:02.0 -", reason="not on this host"),
+    Case(CHECK, "unknown", "kvm-host", f"{VF}/numa_node: 999"),
 ]
