@@ -205,7 +205,8 @@ def test_on_a_terminal_there_is_colour_unless_told_otherwise(environment: dict[s
     assert (b"\x1b[1;32m" in text) is coloured
 
 
-def test_an_interrupted_audit_reports_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_audit_reports_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
     """The report so far, marked as incomplete, and exit code 130."""
     file = tmp_path / "report.json"
     slow = "import vmtune.audit, time\nold = vmtune.audit.Audit._judge_all\n"
@@ -214,9 +215,11 @@ def test_an_interrupted_audit_reports_what_it_has(tmp_path: Path) -> None:
     slow += f"main(['audit', '--format', 'json', '--output', {str(file)!r}])"
     process = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.DEVNULL)
     time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(60) == 130
-    assert json.loads(file.read_text())["run"]["complete"] is False
+    report = json.loads(file.read_text())
+    assert report["run"]["complete"] is False
+    assert (report["gate"]["verdict"], report["gate"]["exit_code"]) == ("incomplete", 130)
 
 
 def test_a_bug_is_told_as_one() -> None:

@@ -47,6 +47,7 @@ def test_an_absent_file_declares_nothing() -> None:
         ('workload = "fast"', "workload: 'fast' is none of db,"),
         ('roles = ["king"]', "roles: 'king'"),
         ('[domains."x"]\nworkload = 3', "domains.'x'.workload: 3"),
+        ("[domains.x]\nworkloud = 'db'", "domains.'x'.workloud: no such key"),
         ("domains = 3", "domains: expected a table"),
         ("colour = 1", "colour: no such key"),
     ],

@@ -78,6 +78,8 @@ def parse(text: str, path: str) -> Site:
         ),
         thresholds=dict(reader.tables("checks")),
     )
+    for pattern, table in reader.tables("domains"):
+        reader.wrong += [f"domains.{pattern!r}.{key}: no such key" for key in sorted(table.keys() - {"workload"})]
     unknown = sorted(data.keys() - {"assume", "workload", "roles", "domains", "checks"})
     reader.wrong += [f"{key}: no such key" for key in unknown]
     if reader.wrong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ def main(argv: list[str] | None = None) -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
     if argv == ["--version"]:
         sys.exit(_said(lambda: print(f"vmtune {__version__}", flush=True), 0))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # as SIGINT: clean up, and report what there is
+            signal.signal(number, signal.default_int_handler)
     from vmtune.cli.program import program
 
     sys.exit(_outcome(program, argv))
