@@ -196,13 +196,13 @@ def test_a_command_reads_nothing_of_ours() -> None:
     ],
 )
 def test_a_command_that_hangs_goes_with_all_it_started(script: str) -> None:
-    before = _sleepers()
+    before = _sleepers()  # one that a test before has killed may still be going
     assert _timed(lambda: _reason(run(("sh", "-c", script), 0.3))) < 5
-    for _ in range(100):
-        if _sleepers() == before:
+    for _ in range(500):
+        if _sleepers() <= before:
             break
         time.sleep(0.01)
-    assert _sleepers() == before
+    assert _sleepers() <= before
     assert _reason(run(("sh", "-c", "sleep 61.379"), 0.1)) == "no answer within 0.1 s"
 
 
