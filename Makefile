@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help audit test lint bench zipapp apt clean
+.PHONY: help audit test lab lint bench zipapp apt clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.version_info < (3, 11) or print("$(name)")' 2>/dev/null)))
@@ -15,6 +15,7 @@ APT := python3-venv strace
 help:
 	@echo 'make audit    audit this machine (ARGS="--workload db -v" for more); findings are no failure of make'
 	@echo 'make test     lint, then all tests'
+	@echo 'make lab      real kernels on emulated machines (QEMU; docs/lab.md)'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make bench    what vmtune costs, against its limits'
 	@echo 'make zipapp   dist/vmtune.pyz: one file that runs wherever Python 3.11 or later is'
@@ -29,6 +30,9 @@ audit: .venv/vmtune
 test: apt .venv-test/vmtune
 	@code=0; $(MAKE) lint || { code=$$?; echo 'lint failed, see above; the tests run all the same' >&2; }; \
 	.venv-test/bin/python -m pytest $(ARGS) || code=$$?; exit $$code
+
+lab: .venv-test/vmtune
+	@VMTUNE_LAB=1 .venv-test/bin/python -m pytest tests/lab $(ARGS)
 
 lint: .venv-test/vmtune
 	@code=0; .venv-test/bin/ruff check --quiet --output-format concise . || code=1; \
