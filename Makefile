@@ -32,7 +32,8 @@ test: apt .venv-test/vmtune
 	.venv-test/bin/python -m pytest $(ARGS) || code=$$?; exit $$code
 
 lab: .venv-test/vmtune
-	@VMTUNE_LAB=1 .venv-test/bin/python -m pytest tests/lab $(ARGS)
+	@if [ -n '$(MACHINE)' ]; then exec .venv-test/bin/python -m tests.lab.machine '$(MACHINE)'; fi; \
+	VMTUNE_LAB=1 .venv-test/bin/python -m pytest tests/lab $(ARGS)
 
 lint: .venv-test/vmtune
 	@code=0; .venv-test/bin/ruff check --quiet --output-format concise . || code=1; \
