@@ -13,7 +13,10 @@ from vmtune.host.numa import Node
 from vmtune.root import NOT_CAPTURED, Unreadable
 from vmtune.shell import remark
 from vmtune.sizing import PageDemand, page_demands, total
+from vmtune.value import peek
 
+LARGEST_POOL = 0.9
+"""Share of the memory that a proposed pool may take."""
 THP = "/sys/kernel/mm/transparent_hugepage"
 
 
@@ -58,7 +61,7 @@ def hugepages_pool_short(host: Host) -> Outcome:
                 severity=None if have < needed else Severity.MEDIUM,
                 expected=str(wanted),
                 actual=str(have),
-                now=(f"echo {wanted} > {path} && cat {path}",) if pool else (),
+                now=(f"echo {wanted} > {path} && cat {path}",) if pool and _is_bearable(host, wanted * size) else (),
                 for_good=(remark(f"{wish.source}: {wish.text}; a reboot finds more memory in one piece"),),
                 setting=f"hugepages:{'host' if node is None else f'node{node}'}/{size >> 10}kB",
                 key=f"{size >> 10}kB" + ("" if node is None else f"/node{node}"),
@@ -102,6 +105,12 @@ def _asked(host: Host, wished: list[Wish]) -> dict[tuple[int, int | None], Wish]
         for node in wish.nodes or (None,):
             asked[size, node] = wish
     return asked
+
+
+def _is_bearable(host: Host, size_bytes: int) -> bool:
+    """Whether a pool of that size leaves the machine enough to live on."""
+    total_bytes = peek(lambda: host.memory.total_bytes)
+    return total_bytes is not None and size_bytes <= LARGEST_POOL * total_bytes
 
 
 def _needed(host: Host, size: int, node: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.checks.case import Case
-from vmtune.check import Workload
+from vmtune.check import Finding, Workload
 
 POOL, NODE, THP = "hugepages-pool-short", "hugepages-node-short", "thp-unsuited"
 GIB = "hugepages/hugepages-1048576kB"
@@ -70,3 +70,10 @@ CASES = [
     ),
     Case(POOL, "unknown", "kvm-host", f"{ALL}/nr_hugepages: -3\n{NODE1}/nr_hugepages: -3"),
 ]
+
+
+def test_no_pool_is_proposed_that_the_machine_would_die_of() -> None:
+    for pages, proposed in ((5, 1), (100_000, 0)):
+        (row,) = Case(POOL, "fail", "kvm-guest", f"etc/sysctl.d/9.conf: vm.nr_hugepages = {pages}").results(only=True)
+        assert isinstance(row.found, Finding)
+        assert len(row.found.now) == proposed
