@@ -87,14 +87,17 @@ def _passthrough_wanted(host: Host, site: Site) -> str | None:
     """Who wants devices passed through; None where nobody does. Raises Unreadable where that cannot be known."""
     if site.wants("passthrough"):
         return "passthrough is declared to be wanted"
+    pools: frozenset[str] | None = None  # read once, and only where a domain names a network
     for domain in host.domains:
         if domain.host_addresses:
             return f"domain {domain.name} is given {domain.host_addresses[0]}"
         if any(interface.is_assigned or interface.type == "vdpa" for interface in domain.interfaces):
             return f"domain {domain.name} has an interface of the type hostdev or vdpa"
         for interface in domain.interfaces:
-            if interface.type == "network" and interface.source in _pools(host):
-                return f"domain {domain.name} takes VFs from the network {interface.source}"
+            if interface.type == "network":
+                pools = _pools(host) if pools is None else pools
+                if interface.source in pools:
+                    return f"domain {domain.name} takes VFs from the network {interface.source}"
     require_all(host)
     return None
 
